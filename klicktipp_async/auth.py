@@ -1,0 +1,87 @@
+"""Signing in to KlickTipp: a session of a user, or a key pair; and the page where a customer grants a key."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+import attrs
+
+from klickdoxie_core import Call, Effect, SessionCookie
+from klickdoxie_core.redact import Secret, secret
+from klicktipp_async.convert import Ack
+from klicktipp_async.dialect import session_is_over
+from klicktipp_async.errors import ArgumentError
+from klicktipp_async.models.account import LoginAnswer
+
+GRANT_PAGE = "https://app.klicktipp.com/grantapiaccess/"
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ArgumentError("username must not be empty")
+    return value.strip()
+
+
+@attrs.frozen
+class SessionLogin:
+    """A user name and a password; the client logs in by itself, again when the session ends, and out on closing.
+
+    A user of its own with the role "API User" is advisable; its name is `mainaccount-subaccount`.
+    """
+
+    username: str = attrs.field(converter=_not_empty, repr=False)
+    password: Secret = attrs.field(converter=secret, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.password.reveal():
+            raise ArgumentError("password must not be empty")
+
+    def scheme(self) -> SessionCookie[LoginAnswer]:
+        """How the engine logs in and out (Login, Logout from API)."""
+        return SessionCookie(
+            login=Call(
+                operation="Login",
+                method="POST",
+                template="/account/login",
+                into=LoginAnswer,
+                body={"username": self.username, "password": self.password.reveal()},
+                effect=Effect.SAFE,
+                auth=None,
+            ),
+            session=lambda answer: (answer.session_name, answer.sessid),
+            logout=Call(
+                operation="Logout from API",
+                method="POST",
+                template="/account/logout",
+                into=Ack,
+                effect=Effect.SAFE,
+                auth=None,
+                empty_ok=True,
+            ),
+            expired=session_is_over,
+        )
+
+
+def grant_url(account_id: int | str, redirect_url: str, *, encode: bool = False) -> str:
+    """The page where a customer grants your application a customer key.
+
+    The key is appended to the redirect URL, which therefore usually ends in `?customerkey=`.
+
+    Args:
+        account_id: The number of your KlickTipp account.
+        redirect_url: Where the customer goes afterwards: an absolute http or https URL.
+        encode: Percent-encode the redirect URL. The vendor's own clients disagree; unencoded is what its documents ask
+            for, and then the URL must not hold a fragment.
+
+    Raises:
+        ArgumentError: For an empty account and for a redirect URL that cannot work.
+    """
+    account, redirect = str(account_id).strip(), redirect_url.strip()
+    if not account or account in {".", ".."}:
+        raise ArgumentError("account_id must be the number of an account")
+    parts = urlsplit(redirect)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(ord(char) <= 0x20 for char in redirect):
+        raise ArgumentError("redirect_url must be an absolute http or https URL without white space")
+    if "#" in redirect and not encode:
+        raise ArgumentError("redirect_url must not hold a fragment unless encode=True")
+    return f"{GRANT_PAGE}{quote(account, safe='')}?url={quote(redirect, safe='') if encode else redirect}"

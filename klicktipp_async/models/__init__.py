@@ -1,0 +1,1 @@
+"""What KlickTipp answers, as frozen values: one noun a file, no I/O."""

@@ -1,0 +1,1 @@
+"""Every endpoint once, grouped as the vendor groups them."""

@@ -1,0 +1,283 @@
+"""Contacts: people with an e-mail address or an SMS number."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+
+import attrs
+
+from klickdoxie_core import UNSET, Effect, Page, SdkError, Unset, bulk, by_cursor
+from klicktipp_async.contact_details import check_email, check_phone
+from klicktipp_async.convert import Ack
+from klicktipp_async.errors import ArgumentError, NotFound, NotSubscribed
+from klicktipp_async.field_schema import FieldValue
+from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
+from klicktipp_async.resources._settle import settle
+from klicktipp_async.resources.base import KlickTippResource
+
+Fields = Mapping[str, FieldValue]
+Statuses = ContactStatus | str | Iterable[ContactStatus | str] | None
+Bounces = Bounce | str | Iterable[Bounce | str] | None
+
+_MANY_IDS = 256 * 1024 * 1024
+_MOST_USED = ContactStatus.SUBSCRIBED
+_NOT_HARD = (Bounce.SOFT, Bounce.SPAM, Bounce.NONE)
+
+
+class Contacts(KlickTippResource):
+    """People with an e-mail address or an SMS number. A `contact` is named by its id or its contact key."""
+
+    async def upsert(
+        self,
+        *,
+        email: str | None = None,
+        sms_number: str | None = None,
+        opt_in_id: int | None = None,
+        tag_id: int | None = None,
+        fields: Fields | None = None,
+        confirm: bool = True,
+    ) -> Contact:
+        """Add a contact, or update the one with this address or number (Add or Update Contact).
+
+        A new contact may get a confirmation mail, so the call is never repeated blindly: when its answer is lost, the
+        contact is looked up by its address, returned if it is there as wanted, and sent again only if it is absent.
+
+        Args:
+            email: The e-mail address; one of `email` and `sms_number` is needed.
+            sms_number: The number with its country, such as +49… or 0049….
+            opt_in_id: The opt-in process; None runs the account's own double opt-in, which may send a mail.
+            tag_id: One manual tag to set.
+            fields: Data fields by key; see `FieldSchema` for values other than texts and whole numbers.
+            confirm: False raises an error with `maybe_applied=True` instead of looking.
+
+        Returns:
+            The contact; it may still be pending.
+
+        Raises:
+            AddressUnsubscribed: The address has unsubscribed; it stays so.
+            AddressBlocked, InvalidEmail, InvalidPhone, SmsNumberTaken, FieldValidationError, OptInNotFound,
+            TagNotFound: As their names say.
+            ArgumentError: A value that cannot be sent; nothing was sent.
+        """
+        if email is None and sms_number is None:
+            raise ArgumentError("give an email or an sms_number")
+        _check(email, sms_number)
+        wire_fields = self._kt.field_schema.to_wire(fields) if fields else {}
+        body = {"email": email, "smsnumber": sms_number, "listid": opt_in_id, "tagid": tag_id, "fields": wire_fields}
+
+        async def send() -> Contact:
+            sent = {key: value for key, value in body.items() if value is not None and value != {}}
+            return self._typed(await self._post("Add or Update Contact", Contact, "/subscriber", body=sent))
+
+        async def look_up(error: SdkError) -> Contact | None:
+            contact_id = await self.find_id(email) if email is not None else None
+            if contact_id is None and email is None:
+                raise error
+            return None if contact_id is None else await self._as_wanted(contact_id, tag_id, wire_fields, error)
+
+        return await settle(send, look_up, self._kt.pause_before_look_up) if confirm else await send()
+
+    async def get(self, contact: int | str) -> Contact:
+        """A contact with all that is known of it (Get Contact). Raises `ContactNotFound`."""
+        path = {"contact": contact}
+        return self._typed(await self._get("Get Contact", Contact, "/subscriber/{contact}", path=path))
+
+    async def find_id(self, email: str) -> int | None:
+        """The id of the contact with this address; None if there is none (Search Contact ID)."""
+        check_email("email", email)
+        body, safe = {"email": email}, Effect.SAFE
+        try:
+            ids = await self._post("Search Contact ID", list[int], "/subscriber/search", body=body, effect=safe)
+        except NotFound:
+            return None
+        return ids[0] if ids else None
+
+    async def update(
+        self,
+        contact: int | str,
+        *,
+        email: str | Unset | None = UNSET,
+        sms_number: str | Unset | None = UNSET,
+        fields: Fields | None = None,
+    ) -> None:
+        """Change a contact's address, number or data fields; what is not given stays (Update Contact).
+
+        This is how an address is changed: a second `upsert` would make a second contact.
+
+        Raises:
+            EmailTaken, SmsNumberTaken, InvalidEmail, InvalidPhone, FieldValidationError: As their names say.
+            BusinessError: Also for a contact that does not exist.
+        """
+        given = {"newemail": email, "newsmsnumber": sms_number}
+        body: dict[str, object] = {key: value for key, value in given.items() if not isinstance(value, Unset)}
+        _check(None if isinstance(email, Unset) else email, None if isinstance(sms_number, Unset) else sms_number)
+        if fields:
+            body["fields"] = self._kt.field_schema.to_wire(fields)
+        if not body:
+            raise ArgumentError("give an email, an sms_number or fields to change")
+        path = {"contact": contact}
+        await self._put("Update Contact", Ack, "/subscriber/{contact}", path=path, body=body, empty_ok=True)
+
+    async def delete(self, contact: int | str) -> None:
+        """Delete a contact for good (Delete Contact). Raises `ContactNotFound`."""
+        path = {"contact": contact}
+        await self._delete(
+            "Delete Contact", Ack, "/subscriber/{contact}", path=path, empty_ok=True, done_if=(NotFound,)
+        )
+
+    async def unsubscribe(self, email: str) -> None:
+        """Unsubscribe an address; it cannot be subscribed again through the API (Unsubscribe Contact).
+
+        Raises `ContactNotFound` and `NotSubscribed`.
+        """
+        done = (NotFound, NotSubscribed)
+        await self._write("Unsubscribe Contact", "/subscriber/unsubscribe", email, {}, done)
+
+    async def tag(self, email: str, tag_ids: int | Iterable[int]) -> None:
+        """Set one or more manual tags; those that are set already stay (Tag Contact).
+
+        Raises `ContactNotFound`, `TagNotFound` and `SmartTagProtected`.
+        """
+        ids = [tag_ids] if isinstance(tag_ids, int) else list(tag_ids)
+        if not ids:
+            raise ArgumentError("tag_ids must name at least one tag")
+        await self._write("Tag Contact", "/subscriber/tag", email, {"tagids": ids})
+
+    async def untag(self, email: str, tag_id: int) -> None:
+        """Take one manual tag off (Untag Contact). Raises `ContactNotFound`, `TagNotFound`, `SmartTagProtected`."""
+        await self._write("Untag Contact", "/subscriber/untag", email, {"tagid": tag_id}, (NotFound,))
+
+    async def ids(self, *, status: Statuses = None, bounce: Bounces = None) -> list[int]:
+        """The ids of contacts; an empty list if there are none (List Contacts).
+
+        Args:
+            status: `ContactStatus` words, one or several; None leaves it to the service: subscribed.
+            bounce: `Bounce` words, one or several; None leaves it to the service: all but hard bounces.
+        """
+        query: dict[str, str | int] = {}
+        if status is not None:
+            query["status"] = ",".join(_words("status", status, ContactStatus))
+        if bounce is not None:
+            query["bounceStatus"] = ",".join(_words("bounce", bounce, Bounce))
+
+        async def fetch(cursor: str) -> Page[int]:
+            asked = query | ({"cursor": cursor} if cursor else {})
+            try:
+                page = await self._get(
+                    "List Contacts", ContactIds, "/subscriber", query=asked or None, max_body=_MANY_IDS
+                )
+            except NotFound:
+                return Page(items=[])
+            return Page(items=page.ids, next=page.cursor)
+
+        return await by_cursor(fetch).to_list()
+
+    async def tagged(
+        self, tag_id: int, *, status: Statuses = _MOST_USED, bounce: Bounces = _NOT_HARD
+    ) -> dict[int, datetime]:
+        """The contacts with a tag, manual or smart: id to the moment it was set, in UTC (Search Tagged Contacts).
+
+        Args:
+            tag_id: The tag.
+            status: `ContactStatus` words, one or several; default: subscribed.
+            bounce: `Bounce` words, one or several; default: all but hard bounces.
+        """
+        body = {
+            "tagid": tag_id,
+            "status": _words("status", status or _MOST_USED, ContactStatus),
+            "bounceStatus": _words("bounce", bounce or _NOT_HARD, Bounce),
+        }
+        kind = dict[int, datetime]
+        try:
+            return await self._post(
+                "Search Tagged Contacts", kind, "/subscriber/tagged", body=body, effect=Effect.SAFE, max_body=_MANY_IDS
+            )
+        except NotFound as error:
+            # An HTTP 404 says that there are none; an error number says that there is no such tag.
+            if error.code is not None:
+                raise
+            return {}
+
+    def iter(
+        self, *, status: Statuses = None, bounce: Bounces = None, concurrency: int = 8
+    ) -> AbstractAsyncContextManager[AsyncIterator[Contact]]:
+        """Whole contacts, fetched a few at a time, in no particular order (List Contacts, then Get Contact for each).
+
+        `async with kt.contacts.iter() as contacts: async for contact in contacts: …`. A contact that is deleted
+        meanwhile is left out.
+        """
+        return self._iter(status, bounce, concurrency)
+
+    @asynccontextmanager
+    async def _iter(
+        self, status: Statuses, bounce: Bounces, concurrency: int
+    ) -> AsyncGenerator[AsyncIterator[Contact]]:
+        ids = await self.ids(status=status, bounce=bounce)
+        async with bulk(self.get, ids, concurrency=concurrency) as outcomes:
+
+            async def contacts() -> AsyncIterator[Contact]:
+                async for outcome in outcomes:
+                    if not isinstance(outcome.error, NotFound):
+                        yield outcome.unwrap()
+
+            yield contacts()
+
+    async def _as_wanted(
+        self, contact_id: int, tag_id: int | None, fields: Mapping[str, str], error: SdkError
+    ) -> Contact:
+        """The contact, completed by calls that may be repeated and send no mail; the error if it is unsubscribed."""
+        contact = await self.get(contact_id)
+        if contact.status == ContactStatus.UNSUBSCRIBED:
+            raise error
+        if all(contact.fields.get(key) == value for key, value in fields.items()) and _has_tag(contact, tag_id):
+            return contact
+        if fields:
+            await self.update(contact_id, fields=fields)
+        if contact.email and tag_id is not None and not _has_tag(contact, tag_id):
+            await self.tag(contact.email, tag_id)
+        return await self.get(contact_id)
+
+    async def _write(
+        self,
+        operation: str,
+        template: str,
+        email: str,
+        body: Mapping[str, object],
+        done_if: tuple[type[Exception], ...] = (),
+    ) -> None:
+        check_email("email", email)
+        await self._post(
+            operation,
+            Ack,
+            template,
+            body={"email": email, **body},
+            effect=Effect.REPEATABLE,
+            empty_ok=True,
+            done_if=done_if,
+        )
+
+    def _typed(self, contact: Contact) -> Contact:
+        return attrs.evolve(contact, schema=self._kt.field_schema)
+
+
+def _has_tag(contact: Contact, tag_id: int | None) -> bool:
+    return tag_id is None or tag_id in contact.tags or tag_id in contact.manual_tags
+
+
+def _check(email: str | None, sms_number: str | None) -> None:
+    if email is not None:
+        check_email("email", email)
+    if sms_number is not None:
+        check_phone("sms_number", sms_number)
+
+
+def _words(
+    name: str, words: ContactStatus | Bounce | str | Iterable[str], known: type[ContactStatus | Bounce]
+) -> list[str]:
+    given = [words] if isinstance(words, str) else list(words)
+    allowed = [str(word) for word in known]
+    if not given or not set(given) <= set(allowed):
+        raise ArgumentError(f"{name} must be one or several of {', '.join(allowed)}")
+    return [str(word) for word in given]

@@ -1,0 +1,104 @@
+"""The layer under both clients, and the toolbox for the next one: everything here knows HTTP and no vendor."""
+
+from klickdoxie_core.auth.basic import Basic
+from klickdoxie_core.auth.bearer import Bearer, ClientCredentials, Token
+from klickdoxie_core.auth.key_pair import KeyPair
+from klickdoxie_core.auth.scheme import Grant, Scheme
+from klickdoxie_core.auth.session_cookie import SessionCookie
+from klickdoxie_core.bulk import Outcome, bulk
+from klickdoxie_core.call import Call, Effect
+from klickdoxie_core.client import ApiClient
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.convert import ShapeError, new_converter, wire_name
+from klickdoxie_core.dialect import Dialect, Explained
+from klickdoxie_core.errors import (
+    ArgumentError,
+    BadRequest,
+    CertificateRejected,
+    ConfigError,
+    Conflict,
+    ConnectFailed,
+    DeadlineExceeded,
+    DecodeError,
+    Facts,
+    Forbidden,
+    Interrupted,
+    NotFound,
+    RateLimited,
+    ReadOnlyError,
+    Redirected,
+    ResponseError,
+    SdkError,
+    ServerError,
+    TooLarge,
+    TransportError,
+    Unauthorized,
+    Unprocessable,
+    WebhookError,
+)
+from klickdoxie_core.observe import Attempt, Exchange, Observer, Recording, recording
+from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core.pages import Page, Pages, by_cursor, by_number
+from klickdoxie_core.redact import Secret
+from klickdoxie_core.resource import Resource
+
+__all__ = [
+    "UNSET",
+    "ApiClient",
+    "ArgumentError",
+    "Attempt",
+    "BadRequest",
+    "Basic",
+    "Bearer",
+    "Call",
+    "CertificateRejected",
+    "ClientCredentials",
+    "Clock",
+    "ConfigError",
+    "Conflict",
+    "ConnectFailed",
+    "DeadlineExceeded",
+    "DecodeError",
+    "Dialect",
+    "Effect",
+    "Exchange",
+    "Explained",
+    "Facts",
+    "Forbidden",
+    "Grant",
+    "Interrupted",
+    "KeyPair",
+    "Limit",
+    "NotFound",
+    "Observer",
+    "Options",
+    "Outcome",
+    "Page",
+    "Pages",
+    "RateLimited",
+    "ReadOnlyError",
+    "Recording",
+    "Redirected",
+    "Resource",
+    "ResponseError",
+    "Retry",
+    "Scheme",
+    "SdkError",
+    "Secret",
+    "ServerError",
+    "SessionCookie",
+    "ShapeError",
+    "Token",
+    "TooLarge",
+    "TransportError",
+    "Unauthorized",
+    "Unprocessable",
+    "Unset",
+    "WebhookError",
+    "bulk",
+    "by_cursor",
+    "by_number",
+    "new_converter",
+    "recording",
+    "wire_name",
+]

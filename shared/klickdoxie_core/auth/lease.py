@@ -1,0 +1,172 @@
+"""One credential for all calls of a client: obtained once, renewed once for all, and never hammered for."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import anyio
+import attrs
+
+from klickdoxie_core.auth.scheme import Run, Scheme
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.errors import DecodeError, RateLimited, ResponseError, SdkError, ServerError, renewed
+
+C = TypeVar("C")
+
+MINIMUM_AGE = 10.0
+"""Seconds within which a renewed credential that never worked is taken as a real refusal."""
+MEMORY = 60.0
+"""Seconds for which a path that said no to a fresh credential is not asked about by another login."""
+FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
+"""Seconds for which a refused login is not tried again; they double up to the longest."""
+_MARGIN, _SHARE = 60.0, 0.3
+_PAUSE_AFTER_FAILURE = 5.0
+_GOODBYE = 2.0
+
+
+@attrs.define(eq=False, kw_only=True)
+class Held(Generic[C]):
+    """A credential in use. `renewal` says that it replaced a refused one; `accepted` that it has worked."""
+
+    credential: C = attrs.field(repr=False)
+    detail: object = attrs.field(repr=False)
+    since: float
+    lifetime: float | None
+    renewal: bool
+    accepted: bool = False
+
+    def alive(self, now: float) -> bool:
+        """Whether it still holds."""
+        return self.lifetime is None or now < self.since + self.lifetime
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to renew ahead of its end."""
+        return self.lifetime is not None and now >= self.since + self.lifetime - min(_MARGIN, _SHARE * self.lifetime)
+
+
+class Lease(Generic[C]):
+    """The state of one scheme within one client.
+
+    A single lock makes the renewal single-flight, and belongs to nobody: when the task that renews is cancelled, the
+    next waiter takes over. Whoever waited through a failure gets that failure instead of trying again.
+    """
+
+    def __init__(self, scheme: Scheme[C], run: Run, clock: Clock) -> None:
+        self._scheme = scheme
+        self._run = run
+        self._clock = clock
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._held: Held[C] | None = None
+        self._tries = 0
+        self._failure: SdkError | None = None
+        self._refused_until = 0.0
+        self._refusal_pause = FIRST_REFUSAL
+        self._forbidden: dict[str, float] = {}
+
+    def sign(self, held: Held[C]) -> dict[str, str]:
+        """The headers that prove who is calling."""
+        return dict(self._scheme.sign(held.credential))
+
+    def refused(self, status: int, payload: object) -> bool:
+        """Whether an answer says that the credential does not hold any more."""
+        return self._scheme.refused(status, payload)
+
+    async def get(self) -> Held[C]:
+        """The credential in use, obtained or renewed ahead of its end where needed."""
+        held = self._held
+        if held is not None and not held.due(self._clock.monotonic()):
+            return held
+        tries = self._tries
+        async with self._lock:
+            held = self._held
+            if held is not None and not held.due(self._clock.monotonic()):
+                return held
+            try:
+                return await self._obtain(tries, renewal=False)
+            except SdkError:
+                # A token that still holds is better than none; the next call tries again after a pause.
+                if held is None or not held.alive(self._clock.monotonic()):
+                    raise
+                return held
+
+    async def renew(self, refused: Held[C]) -> Held[C]:
+        """A credential other than the refused one; renewed only if nobody else has done so meanwhile."""
+        tries = self._tries
+        async with self._lock:
+            if self._held is not None and self._held is not refused:
+                return self._held
+            return await self._obtain(tries, renewal=True)
+
+    async def force(self) -> Held[C]:
+        """A fresh credential, whatever is in use."""
+        async with self._lock:
+            return await self._obtain(self._tries, renewal=False)
+
+    def worth_renewing(self, held: Held[C], place: str) -> bool:
+        """Whether a refusal at this place may be about the credential, rather than about what it permits."""
+        now = self._clock.monotonic()
+        if held is not self._held:
+            return True
+        if now < self._forbidden.get(place, 0.0):
+            return False
+        if held.renewal and not held.accepted and now - held.since < MINIMUM_AGE:
+            self.forbidden(place)
+            return False
+        return True
+
+    def forbidden(self, place: str) -> None:
+        """Remember that this place said no to a fresh credential."""
+        self._forbidden[place] = self._clock.monotonic() + MEMORY
+
+    def accepted(self, held: Held[C], place: str) -> None:
+        """Note that the credential worked at this place."""
+        held.accepted = True
+        if self._forbidden:
+            self._forbidden.pop(place, None)
+
+    async def aclose(self) -> None:
+        """Release the credential at the service, within two seconds; a failure of that changes nothing."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        with anyio.move_on_after(_GOODBYE):
+            try:
+                await self._scheme.release(self._run, held.credential)
+            except SdkError:
+                return
+
+    async def _obtain(self, tries: int, *, renewal: bool) -> Held[C]:
+        now = self._clock.monotonic()
+        if self._failure is not None and (self._tries != tries or now < self._refused_until):
+            raise renewed(self._failure)
+        try:
+            grant = await self._scheme.obtain(self._run, self._clock)
+        except SdkError as error:
+            self._failed(error)
+            raise
+        self._tries += 1
+        self._failure = None
+        self._refusal_pause = FIRST_REFUSAL
+        self._held = Held(
+            credential=grant.credential,
+            detail=grant.detail,
+            since=now,
+            lifetime=grant.lifetime,
+            renewal=renewal,
+        )
+        return self._held
+
+    def _failed(self, error: SdkError) -> None:
+        self._tries += 1
+        self._failure = error
+        now = self._clock.monotonic()
+        if _is_refusal(error):
+            self._refused_until = now + self._refusal_pause
+            self._refusal_pause = min(LONGEST_REFUSAL, self._refusal_pause * 2)
+        elif self._held is not None and self._held.alive(now):
+            self._refused_until = now + _PAUSE_AFTER_FAILURE
+
+
+def _is_refusal(error: SdkError) -> bool:
+    """Whether the service said no to the credentials, rather than that something failed on the way."""
+    return isinstance(error, ResponseError | DecodeError) and not isinstance(error, RateLimited | ServerError)

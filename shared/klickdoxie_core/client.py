@@ -1,0 +1,216 @@
+"""`ApiClient`: what every client is: options, lifecycle, views, and a way to call anything."""
+
+from __future__ import annotations
+
+import copy
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
+
+import cattrs
+
+from klickdoxie_core.auth.lease import Lease
+from klickdoxie_core.auth.scheme import Scheme
+from klickdoxie_core.call import Call, Effect, default_effect
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.convert import new_converter
+from klickdoxie_core.dialect import Dialect
+from klickdoxie_core.engine import Engine
+from klickdoxie_core.errors import ArgumentError, ConfigError
+from klickdoxie_core.home import Home
+from klickdoxie_core.judge import Budget
+from klickdoxie_core.limiter import Limiter
+from klickdoxie_core.observe import Announcer, Observer
+from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core.wire.httpx_wire import HttpxWire
+
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+
+class ApiClient:
+    """Base of a client for one service. Subclasses name their groups of endpoints in `_bind`.
+
+    Use it as `async with Client(...) as client:` or close it with `aclose()`. A client belongs to one event loop.
+
+    Class attributes that a subclass sets:
+        product: How the client introduces itself in `User-Agent`.
+        dialect: What the vendor's answers mean.
+        missing: For each named credential, what to say when it was not given.
+    """
+
+    product: ClassVar[str] = "klickdoxie"
+    dialect: ClassVar[Dialect] = Dialect()
+    missing: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        auth: Mapping[str, Scheme[Any]],
+        *,
+        base_url: str,
+        http: httpx.AsyncClient | None = None,
+        timeout: float = 30.0,
+        deadline: float = 120.0,
+        retry: Retry | None = None,
+        limit: Limit | None = None,
+        read_only: bool = False,
+        observers: Sequence[Observer] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or Clock()
+        try:
+            self._options = Options(timeout=timeout, deadline=deadline, retry=retry or Retry())
+        except (TypeError, ValueError) as error:
+            raise self.dialect.own(ConfigError)(str(error)) from None
+        self._owner = True
+        self._leases = {name: Lease(scheme, self._run_unsigned, clock) for name, scheme in auth.items()}
+        self._engine = Engine(
+            base_url=self._checked_url(base_url),
+            headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": self._user_agent()},
+            read_only=read_only,
+            wire=self._make_wire(http, clock),
+            converter=self._make_converter(),
+            dialect=self.dialect,
+            leases=self._leases,
+            missing=self.missing,
+            limiter=Limiter(limit or Limit(), clock),
+            budget=Budget(self._options.retry.budget),
+            announcer=Announcer(observers),
+            clock=clock,
+            home=Home(),
+        )
+        self._bind()
+
+    def _bind(self) -> None:
+        """Make the groups of endpoints; called again for each view."""
+
+    def _make_converter(self) -> cattrs.Converter:
+        """The converter that turns answers into models."""
+        return new_converter()
+
+    async def run(self, call: Call[T]) -> T:
+        """Run a call with the options of this client or view."""
+        return await self._engine.run(call, self._options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        into: TypeForm[T],
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        effect: Effect | None = None,
+    ) -> T:
+        """Call any operation of the service, with this client's credentials, retries and limits.
+
+        Args:
+            method: The HTTP method.
+            path: The path below the base URL, starting with a slash; quote what you put into it.
+            into: What the answer becomes: a builtin, `dict[int, str]`, an attrs class; `object` leaves it as decoded.
+            body: What is sent as JSON; None sends no body.
+            query: Query parameters.
+            effect: Whether it may be sent again; the default follows from the method.
+
+        Raises:
+            SdkError: As every other call does.
+        """
+        verb = method.upper()
+        if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
+            raise self.dialect.own(ArgumentError)("path must start with one slash and hold neither '?' nor '#'")
+        if {".", ".."} & set(path.split("/")):
+            raise self.dialect.own(ArgumentError)("path must not hold dot segments")
+        template = path.replace("{", "%7B").replace("}", "%7D")
+        call = Call(
+            operation=f"{verb} {template}",
+            method=verb,
+            template=template,
+            into=into,
+            body=body,
+            query=query,
+            effect=effect or default_effect(verb),
+            auth=self._default_auth(),
+        )
+        return await self.run(call)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset = UNSET,
+        deadline: float | Unset = UNSET,
+        retry: Retry | Unset = UNSET,
+    ) -> Self:
+        """A view with other options, in seconds, on the same pool, login and limits. It needs no closing."""
+        try:
+            options = self._options.replace(timeout=timeout, deadline=deadline, retry=retry)
+        except (TypeError, ValueError) as error:
+            raise self.dialect.own(ConfigError)(str(error)) from None
+        view = copy.copy(self)
+        view._become_view(options)  # noqa: SLF001 - a copy of our own
+        return view
+
+    def _become_view(self, options: Options) -> None:
+        self._options = options
+        self._owner = False
+        self._bind()
+
+    async def aclose(self) -> None:
+        """Log out where there was a login, and close our own connections. Does nothing on a view or a second time."""
+        if not self._owner or self._engine.home.closed:
+            return
+        try:
+            for lease in self._leases.values():
+                await lease.aclose()
+        finally:
+            self._engine.home.closed = True
+            await self._engine.wire.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self._engine.base_url}>"
+
+    def _default_auth(self) -> str | None:
+        return next(iter(self._leases), None)
+
+    async def _run_unsigned(self, call: Call[T], /) -> T:
+        return await self._engine.run(call, self._options)
+
+    def _make_wire(self, http: httpx.AsyncClient | None, clock: Clock) -> HttpxWire:
+        if http is None:
+            return HttpxWire.default(clock.monotonic)
+        try:
+            return HttpxWire(http, owned=False)
+        except TypeError as error:
+            raise self.dialect.own(ConfigError)(str(error)) from None
+
+    def _checked_url(self, base_url: str) -> str:
+        url = base_url.rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise self.dialect.own(ConfigError)("base_url must be an absolute http or https URL")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise self.dialect.own(ConfigError)("base_url must hold neither a user name, nor a query, nor a fragment")
+        return url
+
+    def _user_agent(self) -> str:
+        return f"{self.product}/{_sdk_version()} python/{platform.python_version()}"
+
+
+def _sdk_version() -> str:
+    try:
+        return version("klickdoxie")
+    except PackageNotFoundError:
+        return "0"

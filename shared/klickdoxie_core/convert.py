@@ -1,0 +1,196 @@
+"""From bytes to models: strict JSON, strict scalars, open enums, unknown fields kept, and errors as paths."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, override
+
+from klickdoxie_core.redact import mask
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+EXTRA = "extra"
+"""The attribute of a model that keeps what its vendor sends beyond the known fields."""
+_WIRE_NAME = "klickdoxie_wire_name"
+_MAX_PATHS = 10
+
+
+class Undecodable(Exception):
+    """An answer that is not what was promised; `paths` says where, and never shows a value."""
+
+    def __init__(self, reason: str, paths: tuple[str, ...] = ()) -> None:
+        super().__init__(reason, paths)
+        self.reason = reason
+        self.paths = paths
+
+
+class ShapeError(ValueError):
+    """Raised by structure hooks; the text names types only, since values may be personal."""
+
+
+def wire_name(name: str) -> dict[str, str]:
+    """Metadata for a model's field whose name on the wire is another one."""
+    return {_WIRE_NAME: name}
+
+
+def parse_json(body: bytes) -> object:
+    """Decode strict JSON: UTF-8, one document, no NaN, no key twice, no depth that the interpreter cannot hold."""
+    try:
+        text = body.decode("utf-8-sig")
+        return cast("object", json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique))
+    except RecursionError:
+        raise Undecodable("the answer is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Undecodable("the answer is not UTF-8") from None
+    except ValueError:
+        raise Undecodable(_what_it_is(body)) from None
+
+
+def structure(converter: cattrs.Converter, payload: object, into: TypeForm[T]) -> T:
+    """The payload as the type that was promised."""
+    try:
+        return cast("T", converter.structure(payload, cast("Any", into)))
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, ValueError, TypeError, KeyError) as error:
+        paths = cattrs.transform_error(error, path="$", format_exception=_say)
+        raise Undecodable("the answer has another shape than promised", _shorten(paths)) from None
+
+
+def new_converter() -> cattrs.Converter:
+    """A converter of your own with the strict hooks; register your vendor's oddities on it."""
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(str, _exactly(str))
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(int, _int)
+    converter.register_structure_hook(float, _float)
+    converter.register_structure_hook(datetime, _datetime)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
+    converter.register_structure_hook_func(_is_open_enum, _open_enum)
+
+    def model(kind: type[Any]) -> Callable[[Any, Any], Any]:
+        return _model_hook(converter, kind)
+
+    converter.register_structure_hook_factory(attrs.has, model)
+    return converter
+
+
+def _model_hook(converter: cattrs.Converter, kind: type[Any]) -> Callable[[Any, Any], Any]:
+    fields = [field for field in attrs.fields(kind) if field.init]
+    names = {field.name: field.metadata.get(_WIRE_NAME, field.name) for field in fields}
+    overrides = {name: override(rename=wire) for name, wire in names.items() if name != EXTRA}
+    keeps_extra = EXTRA in names
+    if keeps_extra:
+        overrides[EXTRA] = override(omit=True)
+    build = make_dict_structure_fn(kind, converter, **cast("dict[str, Any]", overrides))
+    known = frozenset(wire for name, wire in names.items() if name != EXTRA)
+
+    def hook(payload: object, _: object) -> object:
+        if not isinstance(payload, Mapping):
+            raise ShapeError(f"expected an object, got {_name_of(payload)}")
+        values = cast("Mapping[str, object]", payload)
+        model = build(values, kind)
+        unknown = {key: value for key, value in values.items() if key not in known} if keeps_extra else None
+        return attrs.evolve(model, extra=unknown) if unknown else model
+
+    return hook
+
+
+def _exactly(kind: type[T]) -> Callable[[object, object], T]:
+    def hook(value: object, _: object) -> T:
+        if not isinstance(value, kind):
+            raise ShapeError(f"expected {kind.__name__}, got {_name_of(value)}")
+        return value
+
+    return hook
+
+
+def _int(value: object, _: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ShapeError(f"expected int, got {_name_of(value)}")
+    return value
+
+
+def _float(value: object, _: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ShapeError(f"expected a finite number, got {_name_of(value)}")
+    return float(value)
+
+
+def _datetime(value: object, _: object) -> datetime:
+    if not isinstance(value, str):
+        raise ShapeError(f"expected an ISO 8601 text, got {_name_of(value)}")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ShapeError("expected an ISO 8601 text, got another one") from None
+
+
+def _is_open_enum(kind: object) -> bool:
+    """`SomeEnum | str` (or with None): a word that we do not know yet stays a word."""
+    if get_origin(kind) is None:
+        return False
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    return len(parts) == 2 and str in parts and any(_is_str_enum(part) for part in parts)
+
+
+def _is_str_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.StrEnum)
+
+
+def _open_enum(value: object, kind: object) -> object:
+    parts = get_args(kind)
+    if value is None and type(None) in parts:
+        return None
+    if not isinstance(value, str):
+        raise ShapeError(f"expected str, got {_name_of(value)}")
+    known = next(part for part in parts if _is_str_enum(part))
+    try:
+        return known(value)
+    except ValueError:
+        return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ShapeError("a key stands twice")
+    return mapping
+
+
+def _no_constant(name: str) -> None:
+    raise ShapeError(f"{name} is not JSON")
+
+
+def _what_it_is(body: bytes) -> str:
+    start = body[:256].lstrip().lower()
+    if not start:
+        return "the answer is empty"
+    return "the answer is a web page, not JSON" if start.startswith(b"<") else "the answer is not strict JSON"
+
+
+def _name_of(value: object) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _say(error: BaseException, _: object) -> str:
+    if isinstance(error, ShapeError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return "missing"
+    return f"unexpected ({type(error).__name__})"
+
+
+def _shorten(paths: list[str]) -> tuple[str, ...]:
+    shown = [mask(path) for path in paths[:_MAX_PATHS]]
+    more = len(paths) - len(shown)
+    return (*shown, f"and {more} more") if more else tuple(shown)

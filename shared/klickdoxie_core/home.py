@@ -1,0 +1,37 @@
+"""Where a client lives: one process and one event loop. Its connections and locks work nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+
+class Home:
+    """Remembers where the client was first used, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._loop: object | None = None
+        self.closed = False
+
+    def stranger(self) -> str | None:
+        """What is wrong with being used here and now; None when nothing is."""
+        if self.closed:
+            return "this client is closed; make a new one"
+        if os.getpid() != self._process:
+            return "this client was made in another process; make one after the fork"
+        loop = _running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            return "this client was first used in another event loop; make one client per event loop"
+        return None
+
+
+def _running_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        # asyncio does not run, so trio does; whoever awaits us under trio has imported it.
+        return sys.modules["trio"].lowlevel.current_trio_token()

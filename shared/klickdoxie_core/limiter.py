@@ -1,0 +1,73 @@
+"""How much may be under way at once and how often; one pause holds for every caller."""
+
+from __future__ import annotations
+
+import anyio
+
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.options import Limit
+
+
+class Limiter:
+    """Concurrency and rate of one client, shared by all its views.
+
+    The rate is a leaky bucket kept as one number (GCRA): the time at which the next request would be due if all
+    had come evenly spaced. A cancelled waiter gives its turn back.
+    """
+
+    def __init__(self, limit: Limit, clock: Clock) -> None:
+        self._clock = clock
+        self._slots = anyio.Semaphore(int(limit.concurrency), fast_acquire=True)
+        self._interval = 0.0 if limit.rate is None else 1.0 / limit.rate
+        self._tolerance = self._interval * (limit.burst - 1)
+        self._due = 0.0
+        self._paused_until = 0.0
+
+    def acquire_nowait(self) -> bool:
+        """Take a slot and a turn if both are free right now."""
+        now = self._clock.monotonic()
+        if now < self._paused_until or (self._interval and max(self._due, now) - self._tolerance > now):
+            return False
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        if self._interval:
+            self._due = max(self._due, now) + self._interval
+        return True
+
+    async def acquire(self) -> None:
+        """Wait for a slot and a turn."""
+        await self._slots.acquire()
+        try:
+            await self._wait_for_turn()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def release(self) -> None:
+        """Give the slot back; the turn is used up."""
+        self._slots.release()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody start for so many seconds; a longer pause that is already set stays."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    async def _wait_for_turn(self) -> None:
+        await self._wait_out_pause()
+        if not self._interval:
+            return
+        now = self._clock.monotonic()
+        self._due = max(self._due, now) + self._interval
+        wait = self._due - self._interval - self._tolerance - now
+        if wait > 0:
+            try:
+                await self._clock.sleep(wait)
+                await self._wait_out_pause()
+            except BaseException:
+                self._due -= self._interval
+                raise
+
+    async def _wait_out_pause(self) -> None:
+        while (left := self._paused_until - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)

@@ -1,0 +1,101 @@
+"""Options of a client, a view and a call: frozen values, checked when they are made."""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Any, Final, Literal, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+"""Not given: leave as it is. `None` keeps its own meaning beside it."""
+
+
+def given(value: T | Unset, default: T) -> T:
+    """The value, or the default where it was not given."""
+    return default if isinstance(value, Unset) else value
+
+
+def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:  # noqa: ANN401 - int and float
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        msg = f"{attribute.name} of {type(instance).__name__} must be a number above 0, not {value!r}"
+        raise ValueError(msg)
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """How often and how patiently a call is sent again. All times in seconds.
+
+    Attributes:
+        attempts: How often one call is sent at the most, the first time included; 1 means never again.
+        base: Upper bound of the first pause; it doubles with each further one (full jitter).
+        cap: Upper bound of any pause that the service did not ask for.
+        max_retry_after: The longest wait that the service may ask for; a longer one raises at once.
+        budget: Retries that all calls of a client have in stock together; successes fill it up again.
+    """
+
+    attempts: int = attrs.field(default=3, validator=_positive)
+    base: float = attrs.field(default=0.5, validator=_positive)
+    cap: float = attrs.field(default=8.0, validator=_positive)
+    max_retry_after: float = attrs.field(default=60.0, validator=_positive)
+    budget: int = attrs.field(default=100, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class Limit:
+    """How much a client sends at a time, over all its views.
+
+    Attributes:
+        concurrency: Requests under way at once.
+        rate: Requests a second; None for no bound.
+        burst: Requests that may go out at once after a quiet time; used with `rate` only.
+    """
+
+    concurrency: int = attrs.field(default=50, validator=_positive)
+    rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    burst: int = attrs.field(default=1, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What holds for a call; a view replaces some of it.
+
+    Attributes:
+        timeout: Seconds for one attempt, from connecting to the last byte of the answer.
+        deadline: Seconds for the whole call: login, waiting, every attempt and pause.
+        retry: How a call is sent again.
+    """
+
+    timeout: float = attrs.field(default=30.0, validator=_positive)
+    deadline: float = attrs.field(default=120.0, validator=_positive)
+    retry: Retry = attrs.field(factory=Retry)
+
+    def replace(
+        self,
+        *,
+        timeout: float | Unset = UNSET,
+        deadline: float | Unset = UNSET,
+        retry: Retry | Unset = UNSET,
+    ) -> Options:
+        """The same options but for what is given."""
+        return Options(
+            timeout=given(timeout, self.timeout),
+            deadline=given(deadline, self.deadline),
+            retry=given(retry, self.retry),
+        )

@@ -1,0 +1,129 @@
+"""Walking through what a service hands out page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Generic, TypeVar, cast
+
+import anyio
+import attrs
+
+from klickdoxie_core.errors import ArgumentError, DecodeError
+
+T = TypeVar("T")
+
+Fetch = Callable[[object], Awaitable["Page[T]"]]
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """One page.
+
+    Attributes:
+        items: What is on it.
+        next: What fetches the page after it: a number or a cursor; None on the last page.
+    """
+
+    items: Sequence[T] = attrs.field(repr=False)
+    next: object = None
+
+
+class Pages(Generic[T]):
+    """All items of a list that comes in pages; nothing is fetched before it is asked for.
+
+    `async for item in pages`, `async for page in pages.by_page()`, `await pages.first()`,
+    `await pages.to_list(max_items=…)`, and `async with pages.ahead(3) as items` to fetch while you work.
+    A page that repeats the one before raises `DecodeError` instead of going round for ever.
+    """
+
+    def __init__(self, fetch: Fetch[T], start: object) -> None:
+        self._fetch = fetch
+        self._start = start
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self.by_page():
+            for item in page.items:
+                yield item
+
+    async def by_page(self) -> AsyncIterator[Page[T]]:
+        """The pages themselves; `page.next` is where a later run could resume."""
+        at: object = self._start
+        before: Page[T] | None = None
+        while at is not None:
+            page = await self._fetch(at)
+            _check_progress(before, page, at)
+            yield page
+            before, at = page, page.next
+
+    async def first(self) -> T | None:
+        """The first item; None when there is none."""
+        async for item in self:
+            return item
+        return None
+
+    async def to_list(self, *, max_items: int | None = None) -> list[T]:
+        """The items as a list, not more than `max_items`; no further page is fetched than that needs."""
+        if max_items is not None and max_items < 0:
+            raise ArgumentError("max_items must not be negative")
+        items: list[T] = []
+        if max_items == 0:
+            return items
+        async for page in self.by_page():
+            items.extend(page.items)
+            if max_items is not None and len(items) >= max_items:
+                return items[:max_items]
+        return items
+
+    def ahead(self, pages: int) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Fetch up to so many pages in the background while the items of an earlier one are in use."""
+        if pages < 1:
+            raise ArgumentError("ahead takes a number of pages from 1")
+        return self._ahead(pages)
+
+    @asynccontextmanager
+    async def _ahead(self, pages: int) -> AsyncGenerator[AsyncIterator[T]]:
+        send, receive = anyio.create_memory_object_stream["Page[T] | Exception"](pages - 1)
+
+        async def fetch() -> None:
+            async with send:
+                try:
+                    async for page in self.by_page():
+                        await send.send(page)
+                except Exception as error:  # noqa: BLE001 - raised where the items are used
+                    await send.send(error)
+
+        async def items() -> AsyncIterator[T]:
+            async for page in receive:
+                if isinstance(page, Exception):
+                    raise page
+                for item in page.items:
+                    yield item
+
+        # The group is entered and left by hand: leaving it with the caller's exception would wrap that in a group.
+        group = anyio.create_task_group()
+        await group.__aenter__()
+        group.start_soon(fetch)
+        try:
+            yield items()
+        finally:
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+            receive.close()
+
+
+def by_number(fetch: Callable[[int], Awaitable[Page[T]]], *, start: int = 1) -> Pages[T]:
+    """Pages that are told by number; `Page.next` is the number of the next one, or None."""
+    return Pages(cast("Fetch[T]", fetch), start)
+
+
+def by_cursor(fetch: Callable[[str], Awaitable[Page[T]]], *, start: str = "") -> Pages[T]:
+    """Pages that each name the next one by a cursor; the first is fetched with `start`."""
+    return Pages(cast("Fetch[T]", fetch), start)
+
+
+def _check_progress(before: Page[T] | None, page: Page[T], at: object) -> None:
+    if page.next is not None and page.next == at:
+        raise DecodeError("a page names itself as the next one; stopped instead of going round for ever")
+    if before is not None and page.items and list(before.items) == list(page.items):
+        raise DecodeError("a page repeats the one before it; stopped instead of going round for ever")

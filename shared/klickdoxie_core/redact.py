@@ -1,0 +1,101 @@
+"""What may be shown: secrets hide themselves, personal data in texts is masked, headers pass by an allow-list."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from typing import NoReturn, cast
+
+HIDDEN = "[hidden]"
+_MAX_TEXT = 200
+_MAX_ITEMS = 20
+_MAX_DEPTH = 4
+
+# An address keeps nothing, not even its domain: a company's own domain often names the person.
+_EMAIL = re.compile(r"[^\s@\"'<>()\[\]{},;:=&/]+(?:@|%40)[^\s@\"'<>()\[\]{},;:=&/]+", re.IGNORECASE)
+_PHONE = re.compile(r"(?<![\w.])(?:\+|0)[0-9](?:[ ()/.\-]?[0-9]){5,}(?!\w)")
+
+_SAFE_HEADERS = frozenset(
+    {
+        "age",
+        "allow",
+        "cache-control",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "retry-after",
+        "server",
+        "x-request-id",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    }
+)
+
+
+class Secret:
+    """A text that shows itself only when asked by `reveal()`: no repr, no format, no pickle."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a secret is never pickled; hand over where it can be read instead"
+        raise TypeError(msg)
+
+
+def secret(value: str | Secret) -> Secret:
+    """The value as a secret; a converter for the fields of attrs classes."""
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def mask(text: str) -> str:
+    """The text with e-mail addresses and phone numbers hidden, and cut to a length that fits a log line."""
+    masked = _PHONE.sub(HIDDEN, _EMAIL.sub(HIDDEN, text))
+    return masked if len(masked) <= _MAX_TEXT else masked[:_MAX_TEXT] + "…"
+
+
+def mask_payload(payload: object, *, depth: int = _MAX_DEPTH) -> object:
+    """A bounded copy of a decoded answer in which every text is masked."""
+    if isinstance(payload, str):
+        return mask(payload)
+    if isinstance(payload, Mapping):
+        if depth == 0:
+            return HIDDEN
+        pairs = list(cast("Mapping[object, object]", payload).items())[:_MAX_ITEMS]
+        return {mask(str(key)): mask_payload(value, depth=depth - 1) for key, value in pairs}
+    if isinstance(payload, list):
+        if depth == 0:
+            return HIDDEN
+        return [mask_payload(value, depth=depth - 1) for value in cast("list[object]", payload)[:_MAX_ITEMS]]
+    return payload
+
+
+def safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that never carry a credential; every other one is left out."""
+    return {name: mask(value) for name, value in headers.items() if name in _SAFE_HEADERS}

@@ -1,0 +1,62 @@
+"""The base of every group of endpoints: one line turns an operation into a call and runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
+
+from klickdoxie_core.call import Call, Effect, default_effect
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm, Unpack
+
+T = TypeVar("T")
+
+
+class CallOptions(TypedDict, total=False):
+    """What a resource may say of a call beyond method, operation, type and template; see `Call`."""
+
+    path: Mapping[str, str | int]
+    query: Mapping[str, str | int] | None
+    body: object
+    effect: Effect
+    auth: str | None
+    empty_ok: bool
+    done_if: tuple[type[Exception], ...]
+    max_body: int
+
+
+class Runner(Protocol):
+    """What a resource needs of its client."""
+
+    async def run(self, call: Call[T], /) -> T:
+        """Run a call with the options of this client or view."""
+        ...
+
+
+class Resource:
+    """A group of endpoints. Subclasses write one method per operation, whose body is one call."""
+
+    def __init__(self, client: Runner) -> None:
+        self._client = client
+
+    async def _get(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
+        return await self._call("GET", operation, into, template, **options)
+
+    async def _post(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
+        return await self._call("POST", operation, into, template, **options)
+
+    async def _put(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
+        return await self._call("PUT", operation, into, template, **options)
+
+    async def _patch(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
+        return await self._call("PATCH", operation, into, template, **options)
+
+    async def _delete(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
+        return await self._call("DELETE", operation, into, template, **options)
+
+    async def _call(
+        self, method: str, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> T:
+        options.setdefault("effect", default_effect(method))
+        return await self._client.run(Call(operation=operation, method=method, template=template, into=into, **options))

@@ -1,0 +1,1 @@
+"""The only place that speaks HTTP: one request in, one bounded answer out."""

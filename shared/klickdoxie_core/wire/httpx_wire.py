@@ -1,0 +1,175 @@
+"""The wire over httpx, or over an httpx2 client that the caller brings: the same calls, the same exceptions by name."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from types import ModuleType
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
+from klickdoxie_core.wire.body import read_body
+from klickdoxie_core.wire.pool import LifoTransport
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection, where the attempt's own timeout is not shorter."""
+
+
+class HttpxWire:
+    """Sends requests through one httpx client."""
+
+    def __init__(self, client: httpx.AsyncClient, *, owned: bool) -> None:
+        self._client = client
+        self._owned = owned
+        self._library = _library_of(client)
+
+    @classmethod
+    def default(cls, now: Callable[[], float]) -> HttpxWire:
+        """A wire on a client and a pool of our own; proxies and certificates come from no environment variable."""
+        client = httpx.AsyncClient(transport=LifoTransport(now), trust_env=False, headers={"accept-encoding": "gzip"})
+        return cls(client, owned=True)
+
+    async def send(self, request: Request) -> Response:
+        """Send one request and read its answer to the end, within the request's timeout."""
+        trace = _Trace()
+        # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task of
+        # its own the exchange only ever meets a cancel scope. Our pool throws the one connection away instead.
+        exchange = self._exchange(request, trace) if self._owned else _in_own_task(self._exchange, request, trace)
+        with anyio.move_on_after(request.timeout):
+            return await exchange
+        raise WireFailure(Failure.TIMEOUT, sent=trace.sent)
+
+    async def _exchange(self, request: Request, trace: _Trace) -> Response:
+        library = self._library
+        try:
+            return await self._send(request, trace)
+        except WireFailure:
+            raise
+        except (library.InvalidURL, library.UnsupportedProtocol, library.LocalProtocolError, library.CookieConflict):
+            raise WireFailure(Failure.INVALID, sent=False) from None
+        except UnicodeEncodeError:
+            raise WireFailure(Failure.INVALID, sent=False, detail="a header holds more than ASCII") from None
+        except (library.HTTPError, library.StreamError, ssl.SSLError, OSError, anyio.BrokenResourceError) as error:
+            raise self._failure(error, trace) from None
+        except (anyio.ClosedResourceError, RuntimeError):
+            # httpx says so in plain words only: a closed client, or one whose event loop is gone.
+            raise WireFailure(Failure.CLOSED, sent=trace.sent) from None
+
+    async def _send(self, request: Request, trace: _Trace) -> Response:
+        client = self._client
+        built = client.build_request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            timeout=self._library.Timeout(None, connect=min(CONNECT_TIMEOUT, request.timeout)),
+            extensions={"trace": trace},
+        )
+        if "cookie" not in request.headers:
+            # A jar that the given client brings must not speak for us.
+            built.headers.pop("cookie", None)
+        response = await client.send(built, stream=True, auth=None, follow_redirects=False)
+        try:
+            return await _read(response, request.max_body)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+    def _failure(self, error: Exception, trace: _Trace) -> WireFailure:
+        sent = trace.sent or not (trace.spoke or isinstance(error, self._never_sent()))
+        if isinstance(error, self._library.PoolTimeout):
+            sent = False
+        if not sent and _is_certificate(error):
+            return WireFailure(Failure.CERTIFICATE, sent=False)
+        failure = Failure.INTERRUPTED if sent else Failure.CONNECT
+        # Only the class: the text may quote what the server sent.
+        return WireFailure(failure, sent=sent, detail=type(error).__name__)
+
+    def _never_sent(self) -> tuple[type[Exception], ...]:
+        """Proof for transports that do not trace: they cannot have sent what found no connection."""
+        return self._library.ConnectError, self._library.ConnectTimeout
+
+    async def aclose(self) -> None:
+        """Close the client if it is ours; one that was given stays open."""
+        if self._owned:
+            await self._client.aclose()
+
+
+class _Trace:
+    """Listens to the HTTP library: the request is on its way once its headers were started."""
+
+    __slots__ = ("sent", "spoke")
+
+    def __init__(self) -> None:
+        self.spoke = False
+        self.sent = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        self.spoke = True
+        if event.endswith("send_request_headers.started") and not _is_connect(info):
+            self.sent = True
+
+
+def _is_connect(info: Mapping[str, Any]) -> bool:
+    """Whether the headers are those of the tunnel through a proxy, not of our request."""
+    return getattr(info.get("request"), "method", b"") == b"CONNECT"
+
+
+async def _read(response: httpx.Response, limit: int) -> Response:
+    status = response.status_code
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and len(declared) < 19 and int(declared) > limit:
+        raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
+    if response.is_stream_consumed:
+        # A mocked answer may come ready-made, already unpacked.
+        body = await response.aread()
+        if len(body) > limit:
+            raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
+    else:
+        encoding = headers.get("content-encoding", "")
+        body = await read_body(response.aiter_raw(), encoding=encoding, limit=limit, status=status)
+    return Response(status=status, headers=headers, body=body)
+
+
+async def _in_own_task(
+    exchange: Callable[[Request, _Trace], Awaitable[Response]], request: Request, trace: _Trace
+) -> Response:
+    outcomes: list[Response | WireFailure] = []
+
+    async def run() -> None:
+        try:
+            outcomes.append(await exchange(request, trace))
+        except WireFailure as failure:
+            outcomes.append(failure)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+    (outcome,) = outcomes
+    if isinstance(outcome, WireFailure):
+        raise outcome
+    return outcome
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _library_of(client: object) -> ModuleType:
+    """The package that the client's class comes from: httpx, or its successor under another name."""
+    for base in type(client).__mro__:
+        package = base.__module__.partition(".")[0]
+        if base.__name__ == "AsyncClient" and package in {"httpx", "httpx2"}:
+            return sys.modules[package]
+    msg = f"http must be an httpx.AsyncClient or an httpx2.AsyncClient, not {type(client).__name__}"
+    raise TypeError(msg)
