@@ -147,15 +147,20 @@ def _meaning(operation: str, code: int, subcode: int | None) -> type[e.KlickTipp
     return by_operation or _MEANINGS.get((code, subcode)) or _MEANINGS.get((code, None)) or e.BusinessError
 
 
-def _by_status(operation: str, status: int, payload: object) -> Explained:
+def _by_status(operation: str, status: int, payload: object) -> Explained | None:
     if status == 403:
         return Explained(error=e.Forbidden, message=_sentence(_FORBIDDEN, payload))
     if status == 500 and operation in _LISTBUILDING and payload is None:
         hint = "the service answered 500 without a word, which is how it answers a wrong listbuilding key"
         return Explained(error=e.ServerError, message=hint, final=False)
-    message = _sentence(f"the service answered {status}", payload)
     kind = _status_meaning(operation, status, payload)
-    return Explained(error=kind or e.ResponseError, message=message, final=kind is not None)
+    if kind is not None:
+        return Explained(error=kind, message=_sentence(f"{status}: {_first_line(kind)}", payload))
+    if texts(payload):
+        return Explained(
+            error=e.ResponseError, message=_sentence(f"the service answered {status}", payload), final=False
+        )
+    return None
 
 
 def _status_meaning(operation: str, status: int, payload: object) -> type[e.KlickTippError] | None:

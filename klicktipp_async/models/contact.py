@@ -33,6 +33,9 @@ Times = Mapping[int, datetime]
 """An id to the moment something happened with it (UTC)."""
 
 
+_NO_TYPES = FieldSchema({})
+
+
 def _times() -> Times:
     return {}
 
@@ -85,7 +88,7 @@ class Contact:
     campaigns_started: Times = attrs.field(factory=_times, repr=False)
     campaigns_finished: Times = attrs.field(factory=_times, repr=False)
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object], repr=False)
-    schema: FieldSchema = attrs.field(factory=lambda: FieldSchema({}), repr=False, eq=False)
+    schema: FieldSchema = attrs.field(default=_NO_TYPES, repr=False, eq=False, metadata=wire_name(None))
 
     def field(self, key: str) -> ParsedValue:
         """A data field's value by its key, with or without the prefix `field`, as its type says.

@@ -79,28 +79,39 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     async def __anext__(self) -> Outcome[I, R]:
         while not self._ready:
-            if self._failure is not None:
-                raise self._failure
             if not self._workers:
-                raise StopAsyncIteration
-            self._news = anyio.Event()
-            await self._news.wait()
-        self._space.set()
-        return self._ready.popleft()
+                # Only now: what was under way when the source failed may have been carried out, and is told first.
+                raise self._failure or StopAsyncIteration
+            await self._wait_for_news()
+        outcome = self._ready.popleft()
+        if len(self._ready) < self._room:
+            self._space.set()
+        return outcome
 
     async def _work(self) -> None:
         try:
-            while (item := await self._pull()) is not _END:
+            while self._failure is None and (item := await self._pull()) is not _END:
                 self._ready.append(await self._outcome(cast("I", item)))
                 self._news.set()
                 while len(self._ready) >= self._room:
-                    self._space = anyio.Event()
-                    await self._space.wait()
+                    await self._wait_for_space()
         except Exception as error:  # noqa: BLE001 - the source failed; raised to whoever takes the outcomes
             self._failure = error
         finally:
             self._workers -= 1
             self._news.set()
+
+    # One event for all who wait: a new one for each would leave the earlier waiters behind for ever.
+
+    async def _wait_for_news(self) -> None:
+        if self._news.is_set():
+            self._news = anyio.Event()
+        await self._news.wait()
+
+    async def _wait_for_space(self) -> None:
+        if self._space.is_set():
+            self._space = anyio.Event()
+        await self._space.wait()
 
     async def _outcome(self, item: I) -> Outcome[I, R]:
         try:
@@ -130,10 +141,13 @@ def _pull_async(iterator: AsyncIterator[I]) -> Callable[[], Awaitable[I | object
         async with lock:
             if ended:
                 return _END
+            # Until it has handed out another item, also when it raises.
+            ended = True
             try:
-                return await anext(iterator)
+                item = await anext(iterator)
             except StopAsyncIteration:
-                ended = True
                 return _END
+            ended = False
+            return item
 
     return pull

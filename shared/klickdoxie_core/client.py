@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import cattrs
 
@@ -25,6 +26,7 @@ from klickdoxie_core.judge import Budget
 from klickdoxie_core.limiter import Limiter
 from klickdoxie_core.observe import Announcer, Observer
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core.wire.base import Wire
 from klickdoxie_core.wire.httpx_wire import HttpxWire
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 T = TypeVar("T")
+
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
 
 
 class ApiClient:
@@ -98,6 +102,7 @@ class ApiClient:
         """Run a call with the options of this client or view."""
         return await self._engine.run(call, self._options)
 
+    @overload
     async def request(
         self,
         method: str,
@@ -107,13 +112,33 @@ class ApiClient:
         body: object = None,
         query: Mapping[str, str | int] | None = None,
         effect: Effect | None = None,
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        effect: Effect | None = None,
+    ) -> object: ...
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        into: TypeForm[Any] = object,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        effect: Effect | None = None,
+    ) -> object:
         """Call any operation of the service, with this client's credentials, retries and limits.
 
         Args:
             method: The HTTP method.
             path: The path below the base URL, starting with a slash; quote what you put into it.
-            into: What the answer becomes: a builtin, `dict[int, str]`, an attrs class; `object` leaves it as decoded.
+            into: What the answer becomes: a builtin, `dict[int, str]`, an attrs class; without it, the decoded JSON.
             body: What is sent as JSON; None sends no body.
             query: Query parameters.
             effect: Whether it may be sent again; the default follows from the method.
@@ -122,12 +147,8 @@ class ApiClient:
             SdkError: As every other call does.
         """
         verb = method.upper()
-        if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
-            raise self.dialect.own(ArgumentError)("path must start with one slash and hold neither '?' nor '#'")
-        if {".", ".."} & set(path.split("/")):
-            raise self.dialect.own(ArgumentError)("path must not hold dot segments")
-        template = path.replace("{", "%7B").replace("}", "%7D")
-        call = Call(
+        template = self._checked_path(path)
+        call: Call[object] = Call(
             operation=f"{verb} {template}",
             method=verb,
             template=template,
@@ -188,7 +209,7 @@ class ApiClient:
     async def _run_unsigned(self, call: Call[T], /) -> T:
         return await self._engine.run(call, self._options)
 
-    def _make_wire(self, http: httpx.AsyncClient | None, clock: Clock) -> HttpxWire:
+    def _make_wire(self, http: httpx.AsyncClient | None, clock: Clock) -> Wire:
         if http is None:
             return HttpxWire.default(clock.monotonic)
         try:
@@ -196,10 +217,17 @@ class ApiClient:
         except TypeError as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
 
+    def _checked_path(self, path: str) -> str:
+        if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
+            raise self.dialect.own(ArgumentError)("path must start with one slash and hold neither '?' nor '#'")
+        if {".", ".."} & set(unquote(path).split("/")) or _UNPRINTABLE.search(path):
+            raise self.dialect.own(ArgumentError)("path must hold no dot segments, spaces or control characters")
+        return path.replace("{", "%7B").replace("}", "%7D")
+
     def _checked_url(self, base_url: str) -> str:
         url = base_url.rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = _split(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or _UNPRINTABLE.search(url):
             raise self.dialect.own(ConfigError)("base_url must be an absolute http or https URL")
         if parts.username is not None or parts.query or parts.fragment:
             raise self.dialect.own(ConfigError)("base_url must hold neither a user name, nor a query, nor a fragment")
@@ -207,6 +235,15 @@ class ApiClient:
 
     def _user_agent(self) -> str:
         return f"{self.product}/{_sdk_version()} python/{platform.python_version()}"
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; none of them where it is no URL, or names a port that cannot be."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else urlsplit("")
+    except ValueError:
+        return urlsplit("")
 
 
 def _sdk_version() -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import enum
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -39,8 +41,8 @@ class ShapeError(ValueError):
     """Raised by structure hooks; the text names types only, since values may be personal."""
 
 
-def wire_name(name: str) -> dict[str, str]:
-    """Metadata for a model's field whose name on the wire is another one."""
+def wire_name(name: str | None) -> dict[str, str | None]:
+    """Metadata for a model's field whose name on the wire is another one; None for a field that is never there."""
     return {_WIRE_NAME: name}
 
 
@@ -70,6 +72,8 @@ def new_converter() -> cattrs.Converter:
     """A converter of your own with the strict hooks; register your vendor's oddities on it."""
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(str, _exactly(str))
+    # The hook of a class holds for its subclasses too; without one of its own a word would stay a text.
+    converter.register_structure_hook(enum.StrEnum, _word)
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(int, _int)
     converter.register_structure_hook(float, _float)
@@ -81,18 +85,51 @@ def new_converter() -> cattrs.Converter:
         return _model_hook(converter, kind)
 
     converter.register_structure_hook_factory(attrs.has, model)
+    _refuse_lookalikes(converter)
     return converter
 
 
+def _refuse_lookalikes(converter: cattrs.Converter) -> None:
+    """Make a list of a list and a map of an object only; cattrs would also make a list of a text's letters."""
+    asking: set[object] = set()
+
+    def factory(kind: Any) -> Callable[[object, object], object]:  # noqa: ANN401 - any type form
+        # What the converter would do without this factory.
+        asking.add(kind)
+        try:
+            build = converter.get_structure_hook(kind, cache_result=False)
+        finally:
+            asking.discard(kind)
+        expected, name = (Mapping, "an object") if _is_kind_of(kind, Mapping) else (list, "a list")
+
+        def hook(payload: object, _: object) -> object:
+            if not isinstance(payload, expected):
+                raise ShapeError(f"expected {name}, got {_name_of(payload)}")
+            return cast("object", build(payload, kind))
+
+        return hook
+
+    converter.register_structure_hook_factory(
+        lambda kind: kind not in asking and _is_kind_of(kind, Sequence, AbstractSet, Mapping), factory
+    )
+
+
+def _is_kind_of(kind: object, *families: type[Any]) -> bool:
+    origin = get_origin(kind) or kind
+    return isinstance(origin, type) and issubclass(origin, families) and not issubclass(origin, str | bytes)
+
+
 def _model_hook(converter: cattrs.Converter, kind: type[Any]) -> Callable[[Any, Any], Any]:
-    fields = [field for field in attrs.fields(kind) if field.init]
-    names = {field.name: field.metadata.get(_WIRE_NAME, field.name) for field in fields}
-    overrides = {name: override(rename=wire) for name, wire in names.items() if name != EXTRA}
+    names: dict[str, str | None] = {
+        field.name: None if field.name == EXTRA else field.metadata.get(_WIRE_NAME, field.name)
+        for field in attrs.fields(kind)
+    }
+    overrides: dict[str, Any] = {
+        name: override(omit=True) if wire is None else override(rename=wire) for name, wire in names.items()
+    }
+    build = make_dict_structure_fn(kind, converter, **overrides)
+    known = frozenset(names.values())
     keeps_extra = EXTRA in names
-    if keeps_extra:
-        overrides[EXTRA] = override(omit=True)
-    build = make_dict_structure_fn(kind, converter, **cast("dict[str, Any]", overrides))
-    known = frozenset(wire for name, wire in names.items() if name != EXTRA)
 
     def hook(payload: object, _: object) -> object:
         if not isinstance(payload, Mapping):
@@ -121,9 +158,15 @@ def _int(value: object, _: object) -> int:
 
 
 def _float(value: object, _: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ShapeError(f"expected a finite number, got {_name_of(value)}")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ShapeError(f"expected a number, got {_name_of(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ShapeError("expected a number that is not beyond all bounds")
+    return number
 
 
 def _datetime(value: object, _: object) -> datetime:
@@ -135,9 +178,16 @@ def _datetime(value: object, _: object) -> datetime:
         raise ShapeError("expected an ISO 8601 text, got another one") from None
 
 
+def _word(value: object, kind: Callable[[object], object]) -> object:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ShapeError("expected one of the known words, got another value") from None
+
+
 def _is_open_enum(kind: object) -> bool:
     """`SomeEnum | str` (or with None): a word that we do not know yet stays a word."""
-    if get_origin(kind) is None:
+    if get_origin(kind) not in {Union, UnionType}:
         return False
     parts = [part for part in get_args(kind) if part is not type(None)]
     return len(parts) == 2 and str in parts and any(_is_str_enum(part) for part in parts)

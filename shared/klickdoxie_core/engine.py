@@ -52,6 +52,7 @@ class Trip(Generic[T]):
     in_doubt: bool = False
     transients: int = 0
     replayed: bool = False
+    status: int | None = None
     last: Response | None = None
 
     def time_left(self, now: float) -> float:
@@ -220,6 +221,7 @@ class Engine:
             outcome = trip.last = await self.wire.send(signed)
         except WireFailure as failure:
             outcome, trip.last = failure, None
+        trip.status = outcome.status
         if self.announcer.listening():
             self.announcer.attempt(self._told(trip, outcome, self.clock.monotonic() - before))
         return outcome
@@ -338,7 +340,7 @@ class Engine:
             method=call.method,
             template=call.template,
             effect=call.effect,
-            status=trip.last.status if trip.last is not None else None,
+            status=trip.status,
             attempts=trip.attempts,
             renewals=trip.renewals,
             waited=trip.waited,
@@ -363,7 +365,7 @@ class Engine:
             operation=call.operation,
             method=call.method,
             template=call.template,
-            status=last.status if last is not None else None,
+            status=trip.status,
             headers=safe_headers(last.headers) if last is not None else {},
             attempts=trip.attempts,
             renewals=trip.renewals,
@@ -385,6 +387,6 @@ def _loose_payload(response: Response) -> object:
 
 
 def _say_status(response: Response) -> str:
-    if 300 <= response.status < 400:
+    if 300 <= response.status < 400 and response.status != 304:
         return f"the service answered {response.status}; redirects are not followed"
     return f"the service answered {response.status}"

@@ -278,7 +278,7 @@ def error_for_status(status: int) -> type[SdkError]:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     match status // 100:
-        case 3:
+        case 3 if status != 304:
             return Redirected
         case 4:
             return ResponseError

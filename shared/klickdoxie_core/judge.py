@@ -26,7 +26,12 @@ from klickdoxie_core.options import Retry
 from klickdoxie_core.wire.base import Failure
 
 _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
-_MAX_DATE = 64
+# The three forms of RFC 9110, section 5.6.7; the parser itself would take half of two dates for one.
+_DATE = re.compile(
+    r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT"
+    r"|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} GMT"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}"
+)
 _REFILL = 0.2
 
 
@@ -76,8 +81,9 @@ def judge_status(status: int, effect: Effect) -> Verdict:
         case 408 | 500 | 502 | 503 | 504:
             return Verdict(error=error, retry=effect is not Effect.ONCE, in_doubt=doubt)
         case _:
-            # 3xx and 4xx are decisions; any other 5xx and what is no HTTP status at all leave us guessing.
-            decided = 300 <= status < 500
+            # 3xx and 4xx are decisions; any other 5xx and what is no HTTP status at all leave us guessing. So does 304:
+            # nobody asked whether anything has changed.
+            decided = 300 <= status < 500 and status != 304
             return Verdict(error=error, in_doubt=doubt and not decided)
 
 
@@ -106,12 +112,11 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
 
 
 def _timestamp(text: str) -> float | None:
-    if not text or len(text) > _MAX_DATE:
+    if not _DATE.fullmatch(text):
         return None
     try:
-        date = parsedate_to_datetime(text)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, IndexError):
+        return parsedate_to_datetime(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
         return None
 
 

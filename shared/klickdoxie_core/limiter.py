@@ -17,7 +17,7 @@ class Limiter:
 
     def __init__(self, limit: Limit, clock: Clock) -> None:
         self._clock = clock
-        self._slots = anyio.Semaphore(int(limit.concurrency), fast_acquire=True)
+        self._slots = anyio.Semaphore(limit.concurrency, fast_acquire=True)
         self._interval = 0.0 if limit.rate is None else 1.0 / limit.rate
         self._tolerance = self._interval * (limit.burst - 1)
         self._due = 0.0
@@ -55,18 +55,22 @@ class Limiter:
 
     async def _wait_for_turn(self) -> None:
         await self._wait_out_pause()
-        if not self._interval:
-            return
-        now = self._clock.monotonic()
-        self._due = max(self._due, now) + self._interval
-        wait = self._due - self._interval - self._tolerance - now
-        if wait > 0:
+        while self._interval:
+            now = self._clock.monotonic()
+            self._due = max(self._due, now) + self._interval
+            wait = self._due - self._interval - self._tolerance - now
+            if wait <= 0:
+                return
             try:
                 await self._clock.sleep(wait)
-                await self._wait_out_pause()
             except BaseException:
                 self._due -= self._interval
                 raise
+            if self._clock.monotonic() >= self._paused_until:
+                return
+            # The turn came within a pause: queue up anew, or all of them would start together at its end.
+            self._due -= self._interval
+            await self._wait_out_pause()
 
     async def _wait_out_pause(self) -> None:
         while (left := self._paused_until - self._clock.monotonic()) > 0:

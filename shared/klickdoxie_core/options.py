@@ -38,6 +38,12 @@ def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> 
         raise ValueError(msg)
 
 
+def _whole(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:  # noqa: ANN401 - checked here
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        msg = f"{attribute.name} of {type(instance).__name__} must be a whole number from 1, not {value!r}"
+        raise ValueError(msg)
+
+
 @attrs.frozen(kw_only=True)
 class Retry:
     """How often and how patiently a call is sent again. All times in seconds.
@@ -50,11 +56,11 @@ class Retry:
         budget: Retries that all calls of a client have in stock together; successes fill it up again.
     """
 
-    attempts: int = attrs.field(default=3, validator=_positive)
+    attempts: int = attrs.field(default=3, validator=_whole)
     base: float = attrs.field(default=0.5, validator=_positive)
     cap: float = attrs.field(default=8.0, validator=_positive)
     max_retry_after: float = attrs.field(default=60.0, validator=_positive)
-    budget: int = attrs.field(default=100, validator=_positive)
+    budget: int = attrs.field(default=100, validator=_whole)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,9 +73,9 @@ class Limit:
         burst: Requests that may go out at once after a quiet time; used with `rate` only.
     """
 
-    concurrency: int = attrs.field(default=50, validator=_positive)
+    concurrency: int = attrs.field(default=50, validator=_whole)
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
-    burst: int = attrs.field(default=1, validator=_positive)
+    burst: int = attrs.field(default=1, validator=_whole)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Generic, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 import anyio
 import attrs
@@ -41,20 +41,12 @@ class Pages(Generic[T]):
         self._fetch = fetch
         self._start = start
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.by_page():
-            for item in page.items:
-                yield item
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _Items(self.by_page())
 
-    async def by_page(self) -> AsyncIterator[Page[T]]:
+    def by_page(self) -> AsyncIterator[Page[T]]:
         """The pages themselves; `page.next` is where a later run could resume."""
-        at: object = self._start
-        before: Page[T] | None = None
-        while at is not None:
-            page = await self._fetch(at)
-            _check_progress(before, page, at)
-            yield page
-            before, at = page, page.next
+        return _Walk(self._fetch, self._start)
 
     async def first(self) -> T | None:
         """The first item; None when there is none."""
@@ -93,23 +85,59 @@ class Pages(Generic[T]):
                 except Exception as error:  # noqa: BLE001 - raised where the items are used
                     await send.send(error)
 
-        async def items() -> AsyncIterator[T]:
-            async for page in receive:
-                if isinstance(page, Exception):
-                    raise page
-                for item in page.items:
-                    yield item
-
         # The group is entered and left by hand: leaving it with the caller's exception would wrap that in a group.
         group = anyio.create_task_group()
         await group.__aenter__()
         group.start_soon(fetch)
         try:
-            yield items()
+            yield _Items(receive)
         finally:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
             receive.close()
+
+
+# The walks are classes: a generator would have to be closed by whoever stops half-way, and nobody does.
+
+
+class _Walk(Generic[T]):
+    """From page to page."""
+
+    def __init__(self, fetch: Fetch[T], start: object) -> None:
+        self._fetch = fetch
+        self._at = start
+        self._before: Page[T] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        if self._at is None:
+            raise StopAsyncIteration
+        page = await self._fetch(self._at)
+        _check_progress(self._before, page, self._at)
+        self._before, self._at = page, page.next
+        return page
+
+
+class _Items(Generic[T]):
+    """From item to item; a page that could not be fetched ahead comes as its error."""
+
+    def __init__(self, pages: AsyncIterator[Page[T] | Exception]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            page = await anext(self._pages)
+            if isinstance(page, Exception):
+                raise page
+            self._items = iter(page.items)
 
 
 def by_number(fetch: Callable[[int], Awaitable[Page[T]]], *, start: int = 1) -> Pages[T]:

@@ -13,7 +13,8 @@ from klickdoxie_core.clock import Clock
 from klickdoxie_core.errors import ArgumentError
 from klickdoxie_core.redact import Secret, secret
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and lone surrogates, which no encoding can carry."""
 
 
 @attrs.frozen
@@ -27,9 +28,9 @@ class Basic(Scheme[None]):
     password: Secret = attrs.field(converter=secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not self.username or ":" in self.username or _CONTROL.search(self.username):
+        if not self.username or ":" in self.username or UNSENDABLE.search(self.username):
             raise ArgumentError("username must be a non-empty text without colons and control characters")
-        if not self.password.reveal() or _CONTROL.search(self.password.reveal()):
+        if not self.password.reveal() or UNSENDABLE.search(self.password.reveal()):
             raise ArgumentError("password must be a non-empty text without control characters")
 
     async def obtain(self, run: Run, clock: Clock) -> Grant[None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote, urlsplit
 
 import attrs
 
-from klickdoxie_core.auth.basic import basic_header
+from klickdoxie_core.auth.basic import UNSENDABLE, basic_header
 from klickdoxie_core.auth.scheme import Grant, Run, Scheme
 from klickdoxie_core.call import Call, Effect
 from klickdoxie_core.clock import Clock
@@ -63,7 +62,8 @@ class Bearer(_TokenScheme):
             return Grant(credential=self.token)
         answer = await self.token()
         token = Token(value=answer) if isinstance(answer, str) else answer
-        return Grant(credential=Secret(_checked(token.value)), lifetime=token.expires_in)
+        lifetime = None if token.expires_in is None else _lifetime(token.expires_in)
+        return Grant(credential=Secret(_checked(token.value)), lifetime=lifetime)
 
     def refused(self, status: int, payload: object) -> bool:
         """A 401, where there is somebody to ask for another token."""
@@ -89,8 +89,9 @@ class ClientCredentials(_TokenScheme):
         parts = urlsplit(self.token_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
             raise ArgumentError("token_url must be an absolute http or https URL without user name and query")
-        if not self.client_id or not self.client_secret.reveal():
-            raise ArgumentError("client_id and client_secret must not be empty")
+        for text in (self.client_id, self.client_secret.reveal()):
+            if not text or UNSENDABLE.search(text):
+                raise ArgumentError("client_id and client_secret must be non-empty texts without control characters")
 
     async def obtain(self, run: Run, clock: Clock) -> Grant[Secret]:
         """Fetch a token; raises `DecodeError` for an answer without one."""
@@ -135,6 +136,5 @@ def _checked(token: str) -> str:
 def _lifetime(expires_in: object) -> float:
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return _UNKNOWN_LIFETIME
-    if not math.isfinite(expires_in) or expires_in <= 0:
-        return _UNKNOWN_LIFETIME
-    return min(float(expires_in), _LONGEST_LIFETIME)
+    # Compared before it becomes a float, which a number of 400 digits cannot; NaN fails every comparison.
+    return float(min(expires_in, _LONGEST_LIFETIME)) if expires_in > 0 else _UNKNOWN_LIFETIME

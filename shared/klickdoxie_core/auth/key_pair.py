@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from klickdoxie_core.auth.basic import UNSENDABLE
 from klickdoxie_core.auth.scheme import Grant, Run, Scheme
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.errors import ArgumentError
@@ -29,8 +30,8 @@ def _developer_key(value: str | Secret) -> Secret:
 
 def _customer_key(value: str | Secret) -> Secret:
     key = (value.reveal() if isinstance(value, Secret) else value).strip()
-    if not key:
-        raise ArgumentError("customer_key must not be empty")
+    if not key or UNSENDABLE.search(key):
+        raise ArgumentError("customer_key must be a non-empty text without control characters")
     return Secret(key)
 
 
@@ -46,7 +47,7 @@ class KeyPair(Scheme[None]):
     """A user name and a cipher made of both keys, in each request; there is no login and nothing to renew.
 
     The cipher holds the customer key in a readable form, so it is as secret as the key itself.
-    Raises `ArgumentError` for a developer key that is not hexadecimal and for empty values.
+    Raises `ArgumentError` for a developer key that is not hexadecimal, empty values and control characters.
     """
 
     username: str = attrs.field(converter=_username, repr=False)

@@ -22,6 +22,7 @@ FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
 _MARGIN, _SHARE = 60.0, 0.3
 _PAUSE_AFTER_FAILURE = 5.0
 _GOODBYE = 2.0
+_PASSING = frozenset({408, 421, 425})
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -61,6 +62,7 @@ class Lease(Generic[C]):
         self._failure: SdkError | None = None
         self._refused_until = 0.0
         self._refusal_pause = FIRST_REFUSAL
+        self._not_ahead_until = 0.0
         self._forbidden: dict[str, float] = {}
 
     def sign(self, held: Held[C]) -> dict[str, str]:
@@ -73,21 +75,21 @@ class Lease(Generic[C]):
 
     async def get(self) -> Held[C]:
         """The credential in use, obtained or renewed ahead of its end where needed."""
-        held = self._held
-        if held is not None and not held.due(self._clock.monotonic()):
+        if (held := self._usable()) is not None:
             return held
         tries = self._tries
         async with self._lock:
-            held = self._held
-            if held is not None and not held.due(self._clock.monotonic()):
+            if (held := self._usable()) is not None:
                 return held
             try:
                 return await self._obtain(tries, renewal=False)
             except SdkError:
-                # A token that still holds is better than none; the next call tries again after a pause.
-                if held is None or not held.alive(self._clock.monotonic()):
+                # A token that still holds is better than none; a later call tries again after a pause.
+                now = self._clock.monotonic()
+                if self._held is None or not self._held.alive(now):
                     raise
-                return held
+                self._not_ahead_until = now + _PAUSE_AFTER_FAILURE
+                return self._held
 
     async def renew(self, refused: Held[C]) -> Held[C]:
         """A credential other than the refused one; renewed only if nobody else has done so meanwhile."""
@@ -156,17 +158,23 @@ class Lease(Generic[C]):
         )
         return self._held
 
+    def _usable(self) -> Held[C] | None:
+        """The credential in use, unless it is time for another one."""
+        held, now = self._held, self._clock.monotonic()
+        if held is None or not held.due(now) or (held.alive(now) and now < self._not_ahead_until):
+            return held
+        return None
+
     def _failed(self, error: SdkError) -> None:
         self._tries += 1
         self._failure = error
-        now = self._clock.monotonic()
         if _is_refusal(error):
-            self._refused_until = now + self._refusal_pause
+            self._refused_until = self._clock.monotonic() + self._refusal_pause
             self._refusal_pause = min(LONGEST_REFUSAL, self._refusal_pause * 2)
-        elif self._held is not None and self._held.alive(now):
-            self._refused_until = now + _PAUSE_AFTER_FAILURE
 
 
 def _is_refusal(error: SdkError) -> bool:
     """Whether the service said no to the credentials, rather than that something failed on the way."""
+    if error.status in _PASSING:
+        return False
     return isinstance(error, ResponseError | DecodeError) and not isinstance(error, RateLimited | ServerError)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import httpx
@@ -15,10 +17,10 @@ from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
 from klickdoxie_core.wire.body import read_body
 from klickdoxie_core.wire.pool import LifoTransport
 
-T = TypeVar("T")
-
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
+
+_QUEUE_SHARE = 0.9
 
 
 class HttpxWire:
@@ -32,59 +34,84 @@ class HttpxWire:
     @classmethod
     def default(cls, now: Callable[[], float]) -> HttpxWire:
         """A wire on a client and a pool of our own; proxies and certificates come from no environment variable."""
-        client = httpx.AsyncClient(transport=LifoTransport(now), trust_env=False, headers={"accept-encoding": "gzip"})
+        client = httpx.AsyncClient(
+            transport=LifoTransport(now),
+            trust_env=False,
+            headers={"accept-encoding": "gzip"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
         return cls(client, owned=True)
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer to the end, within the request's timeout."""
+        if self._client.is_closed:
+            raise WireFailure(Failure.CLOSED, sent=False)
         trace = _Trace()
-        # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task of
-        # its own the exchange only ever meets a cancel scope. Our pool throws the one connection away instead.
-        exchange = self._exchange(request, trace) if self._owned else _in_own_task(self._exchange, request, trace)
+        built = self._build(request, trace)
+        exchange = partial(self._exchange, built, request.max_body, trace)
         with anyio.move_on_after(request.timeout):
-            return await exchange
-        raise WireFailure(Failure.TIMEOUT, sent=trace.sent)
+            # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task
+            # of its own the exchange only ever meets a cancel scope. Our pool throws the one connection away instead.
+            return await (exchange() if self._owned else _in_own_task(exchange))
+        raise WireFailure(Failure.TIMEOUT, sent=trace.may_have_left)
 
-    async def _exchange(self, request: Request, trace: _Trace) -> Response:
+    def _build(self, request: Request, trace: _Trace) -> httpx.Request:
+        # A queue in a foreign pool ends a little before the attempt: it then says itself that nothing was sent.
+        timeout = self._library.Timeout(
+            None, connect=min(CONNECT_TIMEOUT, request.timeout), pool=_QUEUE_SHARE * request.timeout
+        )
+        try:
+            built = self._client.build_request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=timeout,
+                extensions={"trace": trace},
+            )
+        except (self._library.InvalidURL, self._library.CookieConflict):
+            raise WireFailure(Failure.INVALID, sent=False) from None
+        except UnicodeError:
+            raise WireFailure(Failure.INVALID, sent=False, detail="the host or a header cannot be encoded") from None
+        if "cookie" not in map(str.lower, request.headers):
+            # A jar that the given client brings must not speak for us.
+            built.headers.pop("cookie", None)
+        return built
+
+    async def _exchange(self, built: httpx.Request, limit: int, trace: _Trace) -> Response:
         library = self._library
         try:
-            return await self._send(request, trace)
+            return await self._send(built, limit)
         except WireFailure:
             raise
-        except (library.InvalidURL, library.UnsupportedProtocol, library.LocalProtocolError, library.CookieConflict):
+        except (library.LocalProtocolError, library.UnsupportedProtocol):
             raise WireFailure(Failure.INVALID, sent=False) from None
-        except UnicodeEncodeError:
-            raise WireFailure(Failure.INVALID, sent=False, detail="a header holds more than ASCII") from None
-        except (library.HTTPError, library.StreamError, ssl.SSLError, OSError, anyio.BrokenResourceError) as error:
+        except (
+            library.HTTPError,
+            library.InvalidURL,  # the Location of an answer
+            library.StreamError,
+            ssl.SSLError,
+            UnicodeError,
+            OSError,
+            anyio.BrokenResourceError,
+        ) as error:
             raise self._failure(error, trace) from None
         except (anyio.ClosedResourceError, RuntimeError):
             # httpx says so in plain words only: a closed client, or one whose event loop is gone.
-            raise WireFailure(Failure.CLOSED, sent=trace.sent) from None
+            raise WireFailure(Failure.CLOSED, sent=trace.may_have_left) from None
 
-    async def _send(self, request: Request, trace: _Trace) -> Response:
-        client = self._client
-        built = client.build_request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            content=request.body,
-            timeout=self._library.Timeout(None, connect=min(CONNECT_TIMEOUT, request.timeout)),
-            extensions={"trace": trace},
-        )
-        if "cookie" not in request.headers:
-            # A jar that the given client brings must not speak for us.
-            built.headers.pop("cookie", None)
-        response = await client.send(built, stream=True, auth=None, follow_redirects=False)
+    async def _send(self, built: httpx.Request, limit: int) -> Response:
+        # An auth that does nothing; None would still take a user name out of the URL.
+        auth = self._library.Auth()
+        response = await self._client.send(built, stream=True, auth=auth, follow_redirects=False)
         try:
-            return await _read(response, request.max_body)
+            return await _read(response, limit)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
     def _failure(self, error: Exception, trace: _Trace) -> WireFailure:
         sent = trace.sent or not (trace.spoke or isinstance(error, self._never_sent()))
-        if isinstance(error, self._library.PoolTimeout):
-            sent = False
         if not sent and _is_certificate(error):
             return WireFailure(Failure.CERTIFICATE, sent=False)
         failure = Failure.INTERRUPTED if sent else Failure.CONNECT
@@ -92,8 +119,9 @@ class HttpxWire:
         return WireFailure(failure, sent=sent, detail=type(error).__name__)
 
     def _never_sent(self) -> tuple[type[Exception], ...]:
-        """Proof for transports that do not trace: they cannot have sent what found no connection."""
-        return self._library.ConnectError, self._library.ConnectTimeout
+        """Proof where nothing was traced: what found no connection cannot have sent anything."""
+        library = self._library
+        return library.ConnectError, library.ConnectTimeout, library.PoolTimeout
 
     async def aclose(self) -> None:
         """Close the client if it is ours; one that was given stays open."""
@@ -102,18 +130,35 @@ class HttpxWire:
 
 
 class _Trace:
-    """Listens to the HTTP library: the request is on its way once its headers were started."""
+    """Listens to the HTTP library: the request is on its way once its headers were started.
 
-    __slots__ = ("sent", "spoke")
+    Attributes:
+        spoke: Whether the transport traces at all; a mocked one does not, whichever pool it stands in for.
+        sent: Whether the headers were started.
+    """
+
+    __slots__ = ("_tcp", "sent", "spoke")
 
     def __init__(self) -> None:
         self.spoke = False
         self.sent = False
+        self._tcp: Any = None
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the request is sent for all that is known; silence proves nothing."""
+        return self.sent or not self.spoke
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.spoke = True
-        if event.endswith("send_request_headers.started") and not _is_connect(info):
-            self.sent = True
+        if event.endswith("send_request_headers.started"):
+            self.sent = self.sent or not _is_connect(info)
+        elif event.endswith("connect_tcp.complete"):
+            self._tcp = info.get("return_value")
+        elif event.endswith("start_tls.failed") and self._tcp is not None:
+            # The HTTP libraries leave the socket open when a handshake is cancelled.
+            with anyio.CancelScope(shield=True):
+                await self._tcp.aclose()
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:
@@ -138,23 +183,21 @@ async def _read(response: httpx.Response, limit: int) -> Response:
     return Response(status=status, headers=headers, body=body)
 
 
-async def _in_own_task(
-    exchange: Callable[[Request, _Trace], Awaitable[Response]], request: Request, trace: _Trace
-) -> Response:
-    outcomes: list[Response | WireFailure] = []
+async def _in_own_task(exchange: Callable[[], Awaitable[Response]]) -> Response:
+    responses: list[Response] = []
+    errors: list[Exception] = []
 
     async def run() -> None:
         try:
-            outcomes.append(await exchange(request, trace))
-        except WireFailure as failure:
-            outcomes.append(failure)
+            responses.append(await exchange())
+        except Exception as error:  # noqa: BLE001 - raised below, where no task group wraps it
+            errors.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-    (outcome,) = outcomes
-    if isinstance(outcome, WireFailure):
-        raise outcome
-    return outcome
+    if errors:
+        raise errors.pop()
+    return responses.pop()
 
 
 def _is_certificate(error: BaseException | None) -> bool:

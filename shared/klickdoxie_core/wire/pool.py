@@ -34,6 +34,7 @@ class LifoTransport(httpx.AsyncBaseTransport):
         self._now = now
         self._idle = idle
         self._resting: deque[tuple[httpx.AsyncHTTPTransport, float]] = deque()
+        self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request on the connection used last, or on a new one."""
@@ -48,13 +49,18 @@ class LifoTransport(httpx.AsyncBaseTransport):
 
     async def give_back(self, transport: httpx.AsyncHTTPTransport) -> None:
         """Take a transport back, and close those that have rested too long."""
+        if self._closed:
+            await _discard(transport)
+            return
         now = self._now()
         self._resting.append((transport, now))
-        while self._resting[0][1] < now - self._idle:
+        # Closing lets other tasks in, which may meanwhile borrow all that rest.
+        while self._resting and self._resting[0][1] < now - self._idle:
             await _discard(self._resting.popleft()[0])
 
     async def aclose(self) -> None:
-        """Close every connection that rests."""
+        """Close every connection that rests, and those under way as soon as their answer is read."""
+        self._closed = True
         while self._resting:
             await _discard(self._resting.pop()[0])
 
@@ -87,5 +93,9 @@ class _Lent(httpx.AsyncByteStream):
         if not self.whole:
             await _discard(self.transport)
             return
-        await self.stream.aclose()
+        try:
+            await self.stream.aclose()
+        except BaseException:
+            await _discard(self.transport)
+            raise
         await self.home.give_back(self.transport)

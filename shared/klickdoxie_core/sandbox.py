@@ -1,0 +1,372 @@
+"""What a stateful fake of a service needs, whatever the service: routes, a log, faults, a rate limit, a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import attrs
+import httpx
+
+from klickdoxie_core.asgi import AsgiApp, Receive, Scope, Send
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.wire.in_process import InProcessTransport, serving
+
+LOST: Final = 0
+"""The status, in the log, of an answer that never arrived."""
+MAX_REQUESTS: Final = 10_000
+"""Requests that a sandbox remembers; the counters know of all."""
+START: Final = 1_735_689_600
+"""2025-01-01 00:00:00 UTC, where the time of a sandbox begins."""
+
+
+class Ticks:
+    """A wall clock that goes on by one second each time it is asked."""
+
+    def __init__(self, start: float = START) -> None:
+        self._next = start
+
+    def __call__(self) -> float:
+        """Seconds since 1970 UTC."""
+        now, self._next = self._next, self._next + 1
+        return now
+
+
+@attrs.frozen(kw_only=True)
+class Inbound:
+    """One request as it came in. Header names are in lower case; `values` are those of the route's holes."""
+
+    method: str
+    path: str = attrs.field(repr=False)
+    query: str = attrs.field(default="", repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    values: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """One answer, complete."""
+
+    status: int = 200
+    body: bytes = attrs.field(default=b"", repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+
+    @classmethod
+    def of(cls, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
+        """An answer with a body: bytes and texts go out as they are, None is no body, all else becomes JSON."""
+        match body:
+            case None:
+                kind, content = "application/json", b""
+            case bytes():
+                kind, content = "application/octet-stream", body
+            case str():
+                kind, content = "text/html; charset=utf-8", body.encode()
+            case _:
+                kind, content = "application/json", json.dumps(body, separators=(",", ":")).encode()
+        return cls(status=status, body=content, headers={"content-type": kind, **(headers or {})})
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """One operation: where it is called, and what carries it out."""
+
+    operation: str
+    method: str
+    template: str
+    handler: Callable[[Inbound], Answer] = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Received:
+    """One request in the log, without its body.
+
+    Attributes:
+        operation: The vendor's name of the operation; empty where no route matched.
+        status: The HTTP status of the answer, `LOST` for an answer that never arrived.
+        applied: Whether the request was carried out, whatever was answered.
+    """
+
+    operation: str
+    method: str
+    path: str = attrs.field(repr=False)
+    status: int
+    applied: bool
+
+
+class Router:
+    """Finds the route of a request; a path without holes wins over one with them."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        ordered = sorted(routes, key=lambda route: route.template.count("{"))
+        self._routes = [(_pattern(route.template), route) for route in ordered]
+        self.operations = frozenset(route.operation for route in ordered)
+
+    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """The route and the values of its holes."""
+        for pattern, route in self._routes:
+            if route.method == method and (found := pattern.fullmatch(path)):
+                return route, found.groupdict()
+        return None
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        """The methods that the path would accept."""
+        return tuple(sorted({route.method for pattern, route in self._routes if pattern.fullmatch(path)}))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
+
+
+@attrs.define(kw_only=True)
+class Fault:
+    """Something that goes wrong on purpose.
+
+    Attributes:
+        operation: The vendor's name of the operation; None for any.
+        answer: What is answered instead; None loses the connection.
+        applied: Whether the request is carried out nevertheless.
+        left: How often it still happens.
+        every: Only each so-many-th matching request is hit.
+        seen: Matching requests so far.
+    """
+
+    operation: str | None
+    answer: Answer | None
+    applied: bool
+    left: float
+    every: int
+    seen: int = 0
+
+    def hits(self, operation: str) -> bool:
+        """Whether it happens to this request."""
+        if self.operation not in {None, operation}:
+            return False
+        self.seen += 1
+        if self.seen % self.every:
+            return False
+        self.left -= 1
+        return True
+
+
+class RateGate:
+    """Lets so many requests through a second, and a burst after a quiet time."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        if not (per_second > 0 and burst >= 1):
+            msg = "per_second must be above 0 and burst at least 1"
+            raise ValueError(msg)
+        self._interval = 1 / per_second
+        self._tolerance = (burst - 1) * self._interval
+        self._due = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until a request would be let through; 0 lets this one through."""
+        due = max(self._due, now)
+        if due - self._tolerance > now:
+            return due - self._tolerance - now
+        self._due = due + self._interval
+        return 0.0
+
+
+class SandboxBase:
+    """A fake service: an ASGI application, the log of what reached it, and the faults that it was told to show.
+
+    A vendor's sandbox hands in its routes. Each request is answered in one go without waiting, so concurrent requests
+    never see each other half done. The log keeps the latest `MAX_REQUESTS` requests; counters are exact.
+    """
+
+    base_url = "https://sandbox.test"
+
+    def __init__(self, routes: Iterable[Route], *, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock(now=Ticks())
+        self.latency = 0.0
+        """Seconds between carrying out a request and answering it."""
+        self.requests: deque[Received] = deque(maxlen=MAX_REQUESTS)
+        self._router = Router(routes)
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._faults: list[Fault] = []
+        self._gate: RateGate | None = None
+        self._controls: dict[tuple[str, str], Callable[[], object]] = {("GET", "/_sandbox/state"): self.state}
+        self._open = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    def fail(
+        self,
+        operation: str | None,
+        *,
+        times: int | None = None,
+        every: int | None = None,
+        status: int = 503,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        applied: bool = False,
+    ) -> None:
+        """Answer an operation otherwise than it would.
+
+        Faults are asked in the order in which they were planned; the first that hits is the only one.
+
+        Args:
+            operation: The vendor's name; None for any request.
+            times: How often; None for once, or without end where `every` is given.
+            every: Only each so-many-th matching request; 20 is one in twenty.
+            status: The HTTP status.
+            body: JSON, or a text or bytes as they are; None for an empty body.
+            headers: Headers of the answer.
+            applied: Carry out the request first.
+        """
+        self._plan(operation, Answer.of(body, status=status, headers=headers), times, every, applied=applied)
+
+    def drop(
+        self, operation: str | None, *, times: int | None = None, every: int | None = None, applied: bool = True
+    ) -> None:
+        """Lose the connection instead of answering; `applied=False` loses it before the request is carried out.
+
+        The other arguments are those of `fail`.
+        """
+        self._plan(operation, None, times, every, applied=applied)
+
+    def rate_limit(self, per_second: float | None, *, burst: int = 1) -> None:
+        """Refuse what comes faster, with 429 and Retry-After; None lifts the limit."""
+        self._gate = None if per_second is None else RateGate(per_second, burst)
+
+    def count(self, operation: str | None = None, status: int | None = None) -> int:
+        """How many requests there were: of an operation, with a status (`LOST` for none), or in all."""
+        return sum(
+            number
+            for (name, answered), number in self._counts.items()
+            if operation in {None, name} and status in {None, answered}
+        )
+
+    def state(self) -> dict[str, object]:
+        """What `GET /_sandbox/state` tells another process: requests by operation and status."""
+        operations: dict[str, dict[str, int]] = {}
+        for (name, status), number in sorted(self._counts.items()):
+            operations.setdefault(name, {})["lost" if status == LOST else str(status)] = number
+        return {"requests": self._counts.total(), "operations": operations}
+
+    def http_client(self) -> httpx.AsyncClient:
+        """A plain httpx client that reaches the sandbox in this process; it is closed with the sandbox."""
+        client = httpx.AsyncClient(transport=InProcessTransport(self.app), base_url=self.base_url)
+        self._open.push_async_callback(client.aclose)
+        return client
+
+    @contextlib.asynccontextmanager
+    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str, None]:
+        """Listen on a socket, inside the running event loop, and yield the base URL; asyncio only.
+
+        Args:
+            host: The address to listen on.
+            port: The port; 0 takes a free one.
+
+        Raises:
+            RuntimeError: uvicorn is not installed, or the event loop is not asyncio's.
+            OSError: The port is taken.
+        """
+        async with serving(self.app, host, port) as url:
+            yield url
+
+    @property
+    def app(self) -> AsgiApp:
+        """The ASGI application, for a server, a transport or a larger application."""
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI asks."""
+        if scope["type"] != "http":
+            msg = f"a sandbox speaks HTTP only, not {scope['type']}"
+            raise NotImplementedError(msg)
+        inbound = await _read(scope, receive)
+        control = self._controls.get((inbound.method, inbound.path))
+        answer = Answer.of(control()) if control else self._exchange(inbound)
+        if self.latency and not control:
+            await self.clock.sleep(self.latency)
+        await _write(answer, send)
+
+    def _no_route(self, inbound: Inbound, allowed: Sequence[str]) -> Answer:
+        """What is answered where no route matches; `allowed` are the methods that the path knows."""
+        del inbound
+        return Answer(status=405 if allowed else 404)
+
+    def _plan(
+        self, operation: str | None, answer: Answer | None, times: int | None, every: int | None, *, applied: bool
+    ) -> None:
+        if operation is not None and operation not in self._router.operations:
+            msg = f"there is no operation {operation!r}"
+            raise ValueError(msg)
+        if any(number is not None and number < 1 for number in (times, every)):
+            msg = "times and every must be at least 1"
+            raise ValueError(msg)
+        left = times or (math.inf if every else 1)
+        self._faults.append(Fault(operation=operation, answer=answer, applied=applied, left=left, every=every or 1))
+
+    def _exchange(self, inbound: Inbound) -> Answer | None:
+        """Carry out one request and log it; None where the connection is to be lost."""
+        found = self._router.find(inbound.method, inbound.path)
+        operation = found[0].operation if found else ""
+        wait = self._gate.wait(self.clock.monotonic()) if self._gate else 0.0
+        answer: Answer | None
+        if wait:
+            answer, applied = Answer.of(None, status=429, headers={"retry-after": str(math.ceil(wait))}), False
+        else:
+            fault = self._fault_for(operation)
+            done = self._carry_out(inbound, found) if fault is None or fault.applied else None
+            answer = fault.answer if fault else done
+            applied = done is not None and done.status < 400
+        status = answer.status if answer else LOST
+        self._counts[operation, status] += 1
+        self.requests.append(
+            Received(operation=operation, method=inbound.method, path=inbound.path, status=status, applied=applied)
+        )
+        return answer
+
+    def _carry_out(self, inbound: Inbound, found: tuple[Route, Mapping[str, str]] | None) -> Answer:
+        if found is None:
+            return self._no_route(inbound, self._router.methods(inbound.path))
+        route, values = found
+        return route.handler(attrs.evolve(inbound, values=values))
+
+    def _fault_for(self, operation: str) -> Fault | None:
+        fault = next((fault for fault in self._faults if fault.hits(operation)), None)
+        if fault and not fault.left:
+            self._faults.remove(fault)
+        return fault
+
+
+async def _read(scope: Scope, receive: Receive) -> Inbound:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return Inbound(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body=bytes(body),
+    )
+
+
+async def _write(answer: Answer | None, send: Send) -> None:
+    """Send the answer; for None promise a body and stop, upon which every server closes the connection."""
+    content = b"lost" if answer is None else answer.body
+    headers = {"content-length": str(len(content)), **(answer.headers if answer else {})}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status if answer else 200, "headers": raw})
+    if answer is not None:
+        await send({"type": "http.response.body", "body": content})
