@@ -30,6 +30,8 @@ from klickdoxie_core.webhooks import (
 from klicktipp_async.errors import ConfigError, WebhookError
 from klicktipp_async.field_schema import field_key
 
+__all__ = ["WebhookApp", "WebhookEvent", "parse"]
+
 _FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS = 1000
 _MAX_HEADER = 1024

@@ -1,0 +1,403 @@
+"""The one loop: how often a call is sent, what is raised, and what may have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from klickdoxie_core import Call, Dialect, Effect, Explained, Limit, Retry, recording
+from klickdoxie_core.errors import (
+    BadRequest,
+    CertificateRejected,
+    ConfigError,
+    Conflict,
+    ConnectFailed,
+    DeadlineExceeded,
+    DecodeError,
+    Forbidden,
+    Interrupted,
+    NotFound,
+    RateLimited,
+    Redirected,
+    ResponseError,
+    SdkError,
+    ServerError,
+    TooLarge,
+    Unauthorized,
+    Unprocessable,
+)
+from klickdoxie_core.wire.base import Failure, Request, WireFailure
+from tests.core.support import (
+    Client,
+    FakeClock,
+    ScriptedWire,
+    Step,
+    a_call,
+    answer,
+    failure_of,
+    gathered,
+    hung,
+    lost,
+    unsent,
+)
+
+pytestmark = pytest.mark.anyio
+
+SAFE, REPEATABLE, ONCE = Effect.SAFE, Effect.REPEATABLE, Effect.ONCE
+
+# Requests in a lasting failure for the effects safe, repeatable, once; "?" where it may have been applied.
+FINAL = ("1", "1", "1")
+FINAL_IN_DOUBT = ("1", "1?", "1?")
+UNSENT = ("3", "3", "3")
+ANOTHER = ("2", "2", "2")
+OUTAGE = ("3", "3?", "1?")
+UNREADABLE = ("3", "1?", "1?")
+
+
+def broken(failure: Failure, *, sent: bool, status: int | None = None) -> Callable[[], Step]:
+    """A failure of the wire, made anew for each attempt."""
+    return lambda: WireFailure(failure, sent=sent, status=status)
+
+
+def says(status: int, payload: object = None, **headers: str) -> Callable[[], Step]:
+    """An answer, made anew for each attempt."""
+    return lambda: answer(status, payload, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+TABLE: list[tuple[Callable[[], Step], type[SdkError], tuple[str, str, str]]] = [
+    (unsent, ConnectFailed, UNSENT),
+    (broken(Failure.TIMEOUT, sent=False), ConnectFailed, UNSENT),
+    (broken(Failure.INTERRUPTED, sent=False), ConnectFailed, UNSENT),
+    (broken(Failure.CERTIFICATE, sent=False), CertificateRejected, FINAL),
+    (broken(Failure.INVALID, sent=False), ConfigError, FINAL),
+    (broken(Failure.CLOSED, sent=False), ConfigError, FINAL),
+    (broken(Failure.CLOSED, sent=True), ConfigError, FINAL_IN_DOUBT),
+    (lost, Interrupted, OUTAGE),
+    (hung, Interrupted, OUTAGE),
+    (broken(Failure.ENCODING, sent=True, status=200), DecodeError, UNREADABLE),
+    (broken(Failure.ENCODING, sent=True, status=404), NotFound, FINAL),
+    (broken(Failure.ENCODING, sent=True, status=502), ServerError, OUTAGE),
+    (broken(Failure.TOO_LARGE, sent=True, status=200), TooLarge, FINAL_IN_DOUBT),
+    (broken(Failure.TOO_LARGE, sent=True, status=500), ServerError, OUTAGE),
+    (says(200, b"<html>"), DecodeError, UNREADABLE),
+    (says(200, b""), DecodeError, UNREADABLE),
+    (says(200, b"  \r\n"), DecodeError, UNREADABLE),
+    (says(200, b'{"ok":tr'), DecodeError, UNREADABLE),
+    (says(200, b'{"ok":1}{"ok":2}'), DecodeError, UNREADABLE),
+    (says(200, b'{"ok":NaN}'), DecodeError, UNREADABLE),
+    (says(200, b'{"ok":true,"ok":false}'), DecodeError, UNREADABLE),
+    (says(200, '{"name":"Größe"}'.encode("cp1252")), DecodeError, UNREADABLE),
+    (says(200, b"null"), DecodeError, UNREADABLE),
+    (says(201, [1]), DecodeError, UNREADABLE),
+    (says(204, b""), DecodeError, UNREADABLE),
+    (says(205, b""), DecodeError, UNREADABLE),
+    (says(206), DecodeError, UNREADABLE),
+    *((says(status, b""), Redirected, FINAL) for status in (300, 301, 302, 303, 307, 308)),
+    (says(304, b""), DecodeError, FINAL_IN_DOUBT),
+    (says(400), BadRequest, FINAL),
+    (says(400, retry_after="1"), BadRequest, FINAL),
+    (says(401), Unauthorized, FINAL),
+    (says(403), Forbidden, FINAL),
+    (says(404, b""), NotFound, FINAL),
+    (says(409), Conflict, FINAL),
+    (says(422, b"<html>"), Unprocessable, FINAL),
+    *((says(status), ResponseError, FINAL) for status in (402, 405, 406, 410, 411, 412, 413, 415, 418)),
+    (says(408), ResponseError, OUTAGE),
+    (says(421), ResponseError, ANOTHER),
+    (says(425), ResponseError, ANOTHER),
+    (says(429), RateLimited, UNSENT),
+    *((says(status, b"<html>"), ServerError, OUTAGE) for status in (500, 502, 503, 504)),
+    (says(503, retry_after="1"), ServerError, OUTAGE),
+    *((says(status), ServerError, FINAL_IN_DOUBT) for status in (501, 505, 507, 508, 511)),
+    *((says(status), DecodeError, FINAL_IN_DOUBT) for status in (99, 199, 600, 999)),
+]
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(("step", "error", "row"), TABLE)
+async def test_a_lasting_failure(
+    step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str], effect: Effect
+) -> None:
+    """The number of requests, the class, and whether something may have happened follow from the table."""
+    wire = ScriptedWire(lambda _: step())
+    caught = await failure_of(Client(wire).run(a_call(effect)))
+    cell = row[[SAFE, REPEATABLE, ONCE].index(effect)]
+    assert type(caught) is error
+    assert f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}" == cell
+    assert caught.attempts == len(wire.requests)
+    assert caught.status == step().status
+    assert (caught.operation, caught.facts.template, caught.facts.effect) == ("Do Thing", "/thing", effect)
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(("step", "error", "row"), TABLE)
+async def test_a_passing_failure(
+    step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str], effect: Effect
+) -> None:
+    """What may be sent again is sent again, once, and then its result counts."""
+    wire = ScriptedWire(step(), answer())
+    again = row[[SAFE, REPEATABLE, ONCE].index(effect)].strip("?") != "1"
+    if again:
+        assert await Client(wire).run(a_call(effect)) == {"ok": True}
+    else:
+        assert type(await failure_of(Client(wire).run(a_call(effect)))) is error
+    assert len(wire.requests) == (2 if again else 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "effect", "error", "doubt"),
+    [
+        ([lost(), answer(409)], REPEATABLE, Conflict, True),
+        ([answer(500), answer(403)], REPEATABLE, Forbidden, True),
+        ([hung(), unsent(), unsent()], REPEATABLE, ConnectFailed, True),
+        ([lost(), answer(429, headers={"retry-after": "999"})], REPEATABLE, RateLimited, True),
+        ([unsent(), answer(400)], REPEATABLE, BadRequest, False),
+        ([answer(429), unsent(), answer(409)], ONCE, Conflict, False),
+        ([answer(429), lost()], ONCE, Interrupted, True),
+        ([unsent(), answer(504)], ONCE, ServerError, True),
+        ([lost(), answer(500), answer(404)], SAFE, NotFound, False),
+    ],
+)
+async def test_doubt_stays_over_all_attempts(
+    steps: list[Step], effect: Effect, error: type[SdkError], doubt: bool
+) -> None:
+    """Once an attempt may have been applied, every later error of the call says so."""
+    caught = await failure_of(Client(ScriptedWire(*steps)).run(a_call(effect)))
+    assert (type(caught), caught.maybe_applied, caught.attempts) == (error, doubt, len(steps))
+
+
+async def test_gone_after_doubt_is_done() -> None:
+    """A deletion that finds nothing after an attempt in doubt has succeeded, and the recording says how."""
+    client = Client(ScriptedWire(lost(), answer(404)))
+    with recording() as seen:
+        assert await client.run(a_call(REPEATABLE, method="DELETE", done_if=(NotFound,))) is None
+    assert (seen.last.replayed, seen.last.error, seen.last.status, seen.last.attempts) == (True, None, 404, 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "done_if"),
+    [
+        ([answer(404)], (NotFound,)),
+        ([unsent(), answer(404)], (NotFound,)),
+        ([answer(429), answer(404)], (NotFound,)),
+        ([lost(), answer(404)], ()),
+        ([lost(), answer(404)], (Conflict,)),
+    ],
+)
+async def test_gone_without_doubt_is_an_error(steps: list[Step], done_if: tuple[type[Exception], ...]) -> None:
+    """What nobody can have deleted before was never there."""
+    client = Client(ScriptedWire(*steps))
+    with recording() as seen:
+        assert type(await failure_of(client.run(a_call(REPEATABLE, done_if=done_if)))) is NotFound
+    assert not seen.last.replayed
+
+
+class NoSuchTag(NotFound):
+    """A vendor's word."""
+
+
+class TagsDialect(Dialect):
+    """A vendor that says in the body what it means."""
+
+    family = {ServerError: type("TagsDown", (ServerError,), {})}  # noqa: RUF012 - as an author writes it
+
+    def explain(self, call: Call[Any], status: int, payload: object) -> Explained | None:
+        """The body's word, if it has one."""
+        if not isinstance(payload, dict) or "error" not in payload:
+            return None
+        given: dict[str, Any] = {"error": NoSuchTag, "message": "there is no such tag", "code": payload["error"]}
+        return Explained(**given | payload.get("means", {}))
+
+
+class TagsClient(Client):
+    dialect = TagsDialect()
+
+
+@pytest.mark.parametrize(
+    ("means", "row"),
+    [
+        ({}, FINAL),
+        ({"transient": True}, ("2", "2", "1")),
+        ({"in_doubt": True}, FINAL_IN_DOUBT),
+        ({"transient": True, "in_doubt": True}, ("2", "2?", "1?")),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 406, 500])
+@pytest.mark.parametrize("effect", Effect)
+async def test_a_vendor_explains(status: int, means: dict[str, Any], row: tuple[str, str, str], effect: Effect) -> None:
+    """A vendor's own decision counts whatever the status, and what it calls transient is tried once more."""
+    wire = ScriptedWire(lambda _: answer(status, {"error": 12, "means": means}))
+    caught = await failure_of(TagsClient(wire).run(a_call(effect)))
+    cell = row[[SAFE, REPEATABLE, ONCE].index(effect)]
+    assert (type(caught), caught.message, caught.code, caught.status) == (NoSuchTag, "there is no such tag", 12, status)
+    assert f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}" == cell
+
+
+async def test_a_vendor_may_leave_the_decision_to_http() -> None:
+    """With `final=False` the words are the vendor's and the table is HTTP's, in the vendor's class."""
+    wire = ScriptedWire(lambda _: answer(500, {"error": 12, "means": {"final": False}}))
+    caught = await failure_of(TagsClient(wire).run(a_call()))
+    assert (type(caught).__name__, caught.message, caught.code) == ("TagsDown", "there is no such tag", 12)
+    assert len(wire.requests) == 3
+
+
+async def test_an_error_shows_the_body_masked() -> None:
+    """What the service said is kept for whoever debugs, without addresses, as text where it is no JSON."""
+    steps = [
+        answer(400, {"mail": "anna@example.com"}),
+        answer(400, "Größe: anna@b.de".encode("cp1252")),
+        answer(400, b""),
+    ]
+    client = Client(ScriptedWire(*steps))
+    bodies = [(await failure_of(client.run(a_call()))).body for _ in steps]
+    assert bodies == [{"mail": "[hidden]"}, "Gr\ufffd\ufffde: [hidden]", None]
+
+
+@pytest.mark.parametrize(
+    ("status", "empty_ok", "fine"), [(204, True, True), (205, True, True), (204, False, False), (206, True, False)]
+)
+async def test_no_content_where_none_is_needed(status: int, empty_ok: bool, fine: bool) -> None:
+    """An answer without a body is one where the call says so."""
+    client = Client(ScriptedWire(lambda _: answer(status, b"")))
+    call = a_call(REPEATABLE, empty_ok=empty_ok)
+    if fine:
+        assert await client.run(call) is None
+    else:
+        assert type(await failure_of(client.run(call))) is DecodeError
+
+
+async def test_an_outage_does_not_multiply_its_load() -> None:
+    """300 calls of a client in an outage share one stock of retries."""
+    wire = ScriptedWire(lambda _: unsent())
+    client = Client(wire)
+    errors = await gathered(lambda _: client.run(a_call()), 300)
+    assert {type(error) for error in errors} == {ConnectFailed}
+    assert any("retry budget empty" in str(error) for error in errors)
+    assert len(wire.requests) == 400
+
+
+async def test_a_retry_that_helps_costs_nothing() -> None:
+    """The stock is the same after a call that needed its retry."""
+    steps: list[Step] = [step for _ in range(20) for step in (unsent(), answer())]
+    client = Client(ScriptedWire(*steps, lambda _: unsent()), retry=Retry(budget=1))
+    for _ in range(20):
+        await client.run(a_call())
+    assert "budget" in str(await failure_of(client.run(a_call())))
+
+
+async def test_a_view_decides_how_often() -> None:
+    """Attempts are an option of the call's view, the stock of retries is the client's."""
+    wire = ScriptedWire(lambda _: unsent())
+    client = Client(wire)
+    await failure_of(client.with_options(retry=Retry(attempts=1)).run(a_call()))
+    assert len(wire.requests) == 1
+    await failure_of(client.with_options(retry=Retry(attempts=7)).run(a_call()))
+    assert len(wire.requests) == 8
+
+
+async def test_a_cancelled_call_is_not_sent_again() -> None:
+    """Cancelling ends the call at once, gives the slot back, and counts as no failure."""
+
+    async def never(_: Request) -> Step:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    wire = ScriptedWire(never)
+    client = Client(wire, limit=Limit(concurrency=1))
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.run, a_call())
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+    assert (len(wire.requests), wire.under_way) == (1, 0)
+    assert client.engine.limiter.acquire_nowait()
+
+
+def waiting_client(*steps: Step, **options: Any) -> tuple[Client, ScriptedWire]:
+    """A client whose own pauses would be 0.5 and 1 seconds."""
+    wire = ScriptedWire(*steps)
+    return Client(wire, time=FakeClock(chance=1.0), **options), wire
+
+
+@pytest.mark.parametrize(
+    ("headers", "pauses"),
+    [
+        ({}, [0.5]),
+        ({"retry-after": "30"}, [30.0]),
+        ({"retry-after": "0.1"}, [0.5]),
+        ({"retry-after": "0"}, [0.5]),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:30 GMT", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}, [10.0]),
+        ({"retry-after": "Tue, 14 Nov 2023 22:00:00 GMT", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}, [0.5]),
+        *(({"retry-after": text}, [0.5]) for text in ("nan", "inf", "-5", "1e9", "1_0", "٥", "", "5, 6", "9" * 10_240)),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_service_says_how_long_to_wait(status: int, headers: dict[str, str], pauses: list[float]) -> None:
+    """What it asks for is obeyed, never undercut, and a bad header is as good as none."""
+    client, _ = waiting_client(answer(status, headers=headers), answer())
+    with recording() as seen:
+        await client.run(a_call())
+    assert client.time.slept == pauses
+    assert seen.last.waited == pauses[0]
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504])
+async def test_only_429_and_503_may_ask_to_wait(status: int) -> None:
+    """On any other status the header means nothing."""
+    client, _ = waiting_client(answer(status, headers={"retry-after": "30"}), answer())
+    await client.run(a_call())
+    assert client.time.slept == [0.5]
+
+
+@pytest.mark.parametrize("seconds", ["61", "946684800", "9" * 18])
+@pytest.mark.parametrize("effect", Effect)
+async def test_too_long_a_wait_is_raised_at_once(seconds: str, effect: Effect) -> None:
+    """Nobody sleeps for a day and nobody ignores the service: the caller decides."""
+    client, wire = waiting_client(answer(429, headers={"retry-after": seconds}))
+    caught = await failure_of(client.run(a_call(effect)))
+    assert (type(caught), caught.retry_after, caught.maybe_applied) == (RateLimited, float(seconds), False)
+    assert "longer than the 60 s that this client would wait" in str(caught)
+    assert (len(wire.requests), client.time.slept) == (1, [])
+
+
+async def test_a_wait_beyond_the_deadline_is_raised_at_once() -> None:
+    """A pause that would end after the deadline is not even begun."""
+    client, wire = waiting_client(answer(503, headers={"retry-after": "30"}), deadline=30)
+    caught = await failure_of(client.run(a_call()))
+    assert (type(caught), caught.retry_after) == (ServerError, 30.0)
+    assert "no time was left for another attempt" in str(caught)
+    assert (len(wire.requests), client.time.slept) == (1, [])
+
+
+async def test_pauses_grow_and_are_told() -> None:
+    """Each pause has twice the bound of the one before, and the error adds them up."""
+    client, _ = waiting_client(*(lost() for _ in range(5)), retry=Retry(attempts=5, base=1.0, cap=3.0))
+    caught = await failure_of(client.run(a_call()))
+    assert client.time.slept == [1.0, 2.0, 3.0, 3.0]
+    assert caught.waited == 9.0
+
+
+async def test_the_deadline_bounds_the_last_attempt() -> None:
+    """An attempt gets what is left of the call's time, and its timeout then is the call's."""
+    client, wire = waiting_client(deadline=40, timeout=30)
+
+    def slow(request: Request) -> Step:
+        client.time.time += request.timeout
+        return hung()
+
+    wire._steps.append(slow)
+    caught = await failure_of(client.run(a_call(REPEATABLE)))
+    assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, True, 2)
+    assert [request.timeout for request in wire.requests] == [30.0, 9.5]
+
+
+async def test_no_request_leaves_after_the_deadline() -> None:
+    """Whoever waited too long for the client's own limit is told that nothing was sent."""
+    client, wire = waiting_client(deadline=5)
+    client.engine.limiter.pause(10)
+    caught = await failure_of(client.run(a_call(ONCE)))
+    assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, False, 0)
+    assert wire.requests == []

@@ -1,0 +1,115 @@
+"""The example file is what its generator writes, holds what it promises, and imports as the demonstration shows."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import anyio
+import pytest
+
+from klicktipp_async.csv_import.draft import Draft, Rules
+from klicktipp_async.csv_import.mapping import read_wishes, resolve
+from klicktipp_async.csv_import.survey import survey
+from klicktipp_async.csv_import.table import open_table
+from klicktipp_async.csv_import.triage import triage
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RESERVED = re.compile(r"(example\.(com|org|net)|[a-z-]+\.example)", re.IGNORECASE)
+FICTIONAL = re.compile(
+    r"0049(3023125\d{3}|4066969\d{3}|6990009\d{3}|2214710\d{3}|8999998\d{3}|17139200\d\d|176040690\d\d)"
+)
+
+
+@pytest.fixture
+def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The generator."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("make_contacts")
+
+
+@pytest.fixture
+def demo(maker: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The demonstration, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return importlib.import_module("demo")
+
+
+@pytest.fixture
+def rows() -> Iterator[list[dict[str, str]]]:
+    """The rows of the file."""
+    with (EXAMPLES / "contacts.csv").open(encoding="cp1252", newline="") as file:
+        yield list(csv.DictReader(file, delimiter=";"))
+
+
+def test_the_file_is_what_the_generator_writes(maker: ModuleType) -> None:
+    """Byte for byte, and twice the same."""
+    content = maker.as_csv(maker.make().rows)
+    assert content == (EXAMPLES / "contacts.csv").read_bytes()
+    assert content == maker.as_csv(maker.make().rows)
+
+
+def test_an_import_finds_what_the_generator_promises(maker: ModuleType, demo: ModuleType) -> None:
+    """Valid contacts, invalid rows by their code, duplicates and tags, by the rules of the import itself."""
+    table = open_table(EXAMPLES / "contacts.csv")
+    rules = Rules(columns=resolve(read_wishes(demo.MAPS), table.header, _labels()))
+    found, made = survey(table, rules), maker.make()
+    drafts = [item.plan for item in triage(table, rules) if isinstance(item.plan, Draft)]
+    assert (table.encoding, table.separator, table.header) == ("cp1252", ";", tuple(maker.HEADER))
+    assert (found.rows, found.valid, found.duplicates) == (5000, made.valid, made.duplicates)
+    assert found.invalid == made.invalid
+    assert found.tags.keys() == made.tags
+    assert {draft.email for draft in drafts if draft.email} == made.emails
+    assert {draft.identity for draft in drafts if not draft.email} == made.numbers
+
+
+def test_nobody_in_the_file_exists(rows: list[dict[str, str]], maker: ModuleType) -> None:
+    """Addresses are in reserved domains, and numbers are those kept free for fiction."""
+    for row in rows:
+        _, at, domain = row["E-Mail"].rpartition("@")
+        assert not at or not domain.strip() or RESERVED.fullmatch(domain.strip()), row
+    numbers = [row["Mobil"] for row in rows if row["Mobil"] and row["Mobil"] not in maker.WRONG_NUMBERS]
+    assert [number for number in numbers if not FICTIONAL.fullmatch(maker.as_stored(number))] == []
+
+
+def test_the_file_has_what_goes_wrong_in_such_files(rows: list[dict[str, str]]) -> None:
+    """Umlauts, quoted separators and line breaks, leading zeros, empty cells, and addresses that differ in case."""
+    content = (EXAMPLES / "contacts.csv").read_bytes()
+    addresses = [row["E-Mail"] for row in rows]
+    assert not content.isascii()
+    assert content.count(b"\r\n") == 5001
+    assert any(";" in (row["Firma"] or "") for row in rows)
+    assert any("\n" in (row["Bemerkung"] or "") for row in rows)
+    assert any((row["PLZ"] or "").startswith("0") for row in rows)
+    assert any("ß" in row["Nachname"] for row in rows)
+    assert "" in addresses
+    assert len(set(addresses)) > len({address.lower() for address in addresses})
+
+
+def test_the_demonstration_succeeds(
+    demo: ModuleType, maker: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A smaller file goes through a socket, with lost answers and an ended session, and every figure is right."""
+    contacts = maker.make(700)
+    (tmp_path / "contacts.csv").write_bytes(maker.as_csv(contacts.rows))
+    assert anyio.run(demo.main, contacts, tmp_path / "contacts.csv") == 0
+    printed = capfd.readouterr().out
+    assert "every valid contact arrived exactly once" in printed
+    assert "WRONG" not in printed
+
+
+def test_the_demonstration_fails_when_a_figure_is_off(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """A demonstration that cannot fail would show nothing."""
+    assert demo.show([demo.Figure("contacts", 2, 2), demo.Figure("tags", None, 0)]) == 1
+    assert capsys.readouterr().out.count("WRONG") == 1
+    assert demo.show([demo.Figure("contacts", 2, 3)]) == 1
+
+
+def _labels() -> dict[str, str]:
+    """Data fields as an account has them."""
+    keys = ["fieldFirstName", "fieldLastName", "fieldCompanyName", "fieldStreet1", "fieldZip", "fieldCity"]
+    return {**dict.fromkeys([*keys, "fieldBirthday"], ""), "field1": "Umsatz"}
