@@ -53,12 +53,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def consumer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a package `shared` of its own, in an environment that holds our wheel and what it needs."""
     folder = tmp_path_factory.mktemp("consumer")
-    venv.create(folder / ".venv", with_pip=False)
+    venv.create(folder / ".venv", with_pip=True)
     site = next((folder / ".venv").glob("lib/python*/site-packages"))
     for name in DEPENDENCIES:
         copy(name, site)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+    pip = (folder / ".venv" / "bin" / "python", "-m", "pip", "install", "--no-index", wheel)
+    done = run(*pip, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
     (folder / "shared").mkdir()
     (folder / "shared" / "__init__.py").touch()
     (folder / "shared" / "settings.py").write_text('URL = "http://127.0.0.1:9"\n')
@@ -89,6 +90,12 @@ def test_it_runs_beside_a_package_named_shared(consumer: Path) -> None:
     """Neither package is shadowed by the other."""
     done = run(consumer / ".venv" / "bin" / "python", "-W", "error", "main.py", cwd=consumer)
     assert (done.stdout, done.returncode) == ("ConnectFailed\n", 0), done.stderr
+
+
+def test_the_command_is_there(consumer: Path) -> None:
+    """The console script runs without any extra."""
+    done = run(consumer / ".venv" / "bin" / "klicktipp", "--version", cwd=consumer)
+    assert (done.returncode, done.stdout[:10]) == (0, "klicktipp "), done.stderr
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
