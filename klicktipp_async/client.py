@@ -68,7 +68,7 @@ class KlickTipp(ApiClient):
     """
 
     product: ClassVar[str] = "klicktipp-async"
-    dialect: ClassVar[Dialect] = KlickTippDialect()
+    dialect: Dialect = KlickTippDialect()
 
     contacts: Contacts
     tags: Tags

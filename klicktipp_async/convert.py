@@ -11,12 +11,12 @@ from typing import Any, NewType, cast, get_args, get_origin
 import cattrs
 
 from klickdoxie_core import ShapeError, new_converter
+from klickdoxie_core.convert import loose_int, loose_str
 from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
 
 Ack = NewType("Ack", object)
 """`[true]`: the service's way to say that it was done."""
 
-_DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 _DISPLAY_DATE = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?: (\d\d):(\d\d)(?::(\d\d))?)?", re.ASCII)
 
 _STATUS_WORDS = {
@@ -42,8 +42,8 @@ _DATES = ("optin", "date", "unsubscription", "sms_date", "sms_unsubscription")
 def converter() -> cattrs.Converter:
     """The converter of every KlickTipp client."""
     made = new_converter()
-    made.register_structure_hook(int, _int)
-    made.register_structure_hook(str, _str)
+    made.register_structure_hook(int, loose_int)
+    made.register_structure_hook(str, loose_str)
     made.register_structure_hook(datetime, _datetime)
     made.register_structure_hook_func(lambda kind: kind is Ack, _ack)
     made.register_structure_hook_factory(_is_map, _map_hook(made))
@@ -53,30 +53,12 @@ def converter() -> cattrs.Converter:
     return made
 
 
-def _int(value: object, _: object) -> int:
-    """Numbers come as numbers or as digits in a text."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        return int(value)
-    raise ShapeError(f"expected a whole number, got {type(value).__name__}")
-
-
-def _str(value: object, _: object) -> str:
-    """Texts that look like numbers sometimes come as numbers."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise ShapeError(f"expected a text, got {type(value).__name__}")
-
-
 def _datetime(value: object, _: object) -> datetime:
     """Unix seconds, as a number or as digits; a display date has been read before."""
     if isinstance(value, datetime):
         return value
     try:
-        return datetime.fromtimestamp(_int(value, int), UTC)
+        return datetime.fromtimestamp(loose_int(value, int), UTC)
     except (OverflowError, OSError, ValueError):
         raise ShapeError("expected unix seconds") from None
 
@@ -117,7 +99,7 @@ def _contact_ids(payload: object, _: object) -> ContactIds:
     if isinstance(payload, Mapping):
         body = cast("Mapping[str, object]", payload)
         next_cursor = body.get("nextCursor")
-        cursor = _str(next_cursor, str) if next_cursor else None
+        cursor = loose_str(next_cursor, str) if next_cursor else None
         if "subscriberIds" in body:
             ids = body["subscriberIds"]
         elif "subscribers" in body:
@@ -128,7 +110,7 @@ def _contact_ids(payload: object, _: object) -> ContactIds:
         ids = list(cast("Mapping[str, object]", ids).values())
     if not isinstance(ids, list):
         raise ShapeError("expected a list of contact ids")
-    return ContactIds(ids=[_int(each, int) for each in cast("list[object]", ids)], cursor=cursor)
+    return ContactIds(ids=[loose_int(each, int) for each in cast("list[object]", ids)], cursor=cursor)
 
 
 def _tidy(payload: object) -> object:

@@ -32,7 +32,7 @@ class Listbuilding(ApiClient):
     """
 
     product: ClassVar[str] = "klicktipp-async"
-    dialect: ClassVar[Dialect] = KlickTippDialect()
+    dialect: Dialect = KlickTippDialect()
 
     def __init__(
         self, api_key: str | Secret, *, field_schema: FieldSchema | None = None, **options: Unpack[ClientOptions]

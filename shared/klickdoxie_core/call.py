@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -50,6 +50,21 @@ def default_effect(method: str) -> Effect:
 
 
 @attrs.frozen(kw_only=True)
+class Stream:
+    """A body that is read while it is sent, so that its size does not matter.
+
+    Attributes:
+        open: Starts the stream, anew for each attempt.
+        content_type: What it is.
+        length: Its bytes, where they are known beforehand.
+    """
+
+    open: Callable[[], AsyncIterable[bytes]] = attrs.field(repr=False)
+    content_type: str
+    length: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Call(Generic[T]):
     """One operation, ready for the engine. It carries no credential and does no I/O.
 
@@ -62,11 +77,13 @@ class Call(Generic[T]):
         query: Query parameters, in order.
         body: What is sent as JSON; None sends no body.
         form: What is sent form-encoded instead.
+        stream: What is sent piece by piece instead.
         headers: Headers of this call alone.
         effect: Whether it may be sent again.
         auth: The name of the client's credential that signs it; None for an unsigned call.
         origin: Another scheme and host than the client's base URL.
         empty_ok: An answer without a body is as good as one with it.
+        reread: A read whose 2xx makes no sense is sent again; not for a login, where that may be a refusal.
         done_if: Errors that mean "done already" when an earlier attempt of the same call is in doubt.
         max_body: Bytes of the answer, unpacked, beyond which it is refused.
     """
@@ -79,11 +96,13 @@ class Call(Generic[T]):
     query: Mapping[str, str | int] | None = attrs.field(default=None, repr=False)
     body: object = attrs.field(default=None, repr=False)
     form: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    stream: Stream | None = None
     headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     effect: Effect
     auth: str | None = "account"
     origin: str | None = None
     empty_ok: bool = False
+    reread: bool = True
     done_if: tuple[type[Exception], ...] = ()
     max_body: int = DEFAULT_MAX_BODY
 

@@ -50,7 +50,7 @@ class ApiClient:
     """
 
     product: ClassVar[str] = "klickdoxie"
-    dialect: ClassVar[Dialect] = Dialect()
+    dialect: Dialect = Dialect()
     missing: ClassVar[Mapping[str, str]] = {}
 
     def __init__(

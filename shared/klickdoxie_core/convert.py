@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -24,8 +25,11 @@ T = TypeVar("T")
 
 EXTRA = "extra"
 """The attribute of a model that keeps what its vendor sends beyond the known fields."""
+RAW = "raw"
+"""The attribute of a model that keeps all of what its vendor sent."""
 _WIRE_NAME = "klickdoxie_wire_name"
 _MAX_PATHS = 10
+_DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Undecodable(Exception):
@@ -121,7 +125,7 @@ def _is_kind_of(kind: object, *families: type[Any]) -> bool:
 
 def _model_hook(converter: cattrs.Converter, kind: type[Any]) -> Callable[[Any, Any], Any]:
     names: dict[str, str | None] = {
-        field.name: None if field.name == EXTRA else field.metadata.get(_WIRE_NAME, field.name)
+        field.name: None if field.name in {EXTRA, RAW} else field.metadata.get(_WIRE_NAME, field.name)
         for field in attrs.fields(kind)
     }
     overrides: dict[str, Any] = {
@@ -129,15 +133,17 @@ def _model_hook(converter: cattrs.Converter, kind: type[Any]) -> Callable[[Any, 
     }
     build = make_dict_structure_fn(kind, converter, **overrides)
     known = frozenset(names.values())
-    keeps_extra = EXTRA in names
+    keeps_extra, keeps_raw = EXTRA in names, RAW in names
 
     def hook(payload: object, _: object) -> object:
         if not isinstance(payload, Mapping):
             raise ShapeError(f"expected an object, got {_name_of(payload)}")
         values = cast("Mapping[str, object]", payload)
         model = build(values, kind)
-        unknown = {key: value for key, value in values.items() if key not in known} if keeps_extra else None
-        return attrs.evolve(model, extra=unknown) if unknown else model
+        kept: dict[str, object] = {RAW: values} if keeps_raw else {}
+        if keeps_extra and (unknown := {key: value for key, value in values.items() if key not in known}):
+            kept[EXTRA] = unknown
+        return attrs.evolve(model, **kept) if kept else model
 
     return hook
 
@@ -155,6 +161,24 @@ def _int(value: object, _: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ShapeError(f"expected int, got {_name_of(value)}")
     return value
+
+
+def loose_int(value: object, _: object) -> int:
+    """A hook for services that write numbers now as numbers, now as digits in a text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    raise ShapeError(f"expected a whole number, got {_name_of(value)}")
+
+
+def loose_str(value: object, _: object) -> str:
+    """A hook for services that write texts that look like numbers as numbers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ShapeError(f"expected a text, got {_name_of(value)}")
 
 
 def _float(value: object, _: object) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -147,13 +147,7 @@ class Engine:
         headers = {**self.headers, **(call.headers or {})}
         try:
             url = call.target(self.base_url)
-            body: bytes | None = None
-            if call.form is not None:
-                headers["content-type"] = "application/x-www-form-urlencoded"
-                body = urlencode(call.form).encode("ascii")
-            elif call.body is not None:
-                headers["content-type"] = "application/json"
-                body = json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            body = _body(call, headers)
         except UnicodeEncodeError:
             raise self._error(trip, ArgumentError, "a value holds characters that UTF-8 cannot carry") from None
         except (ValueError, TypeError, RecursionError) as error:
@@ -230,9 +224,10 @@ class Engine:
         call = trip.call
         if response.status in _NO_BODY and call.empty_ok:
             return cast("T", None)
+        unreadable = judge_undecodable(call.effect, reread=call.reread)
         if response.status in _NO_BODY or response.status == 206:
             message = f"the service answered {response.status} where an answer was promised"
-            return Problem(verdict=judge_undecodable(call.effect), message=message)
+            return Problem(verdict=unreadable, message=message)
         try:
             payload = parse_json(response.body)
             if (explained := self.dialect.explain(call, response.status, payload)) is not None:
@@ -240,7 +235,7 @@ class Engine:
             return structure(self.converter, payload, call.into)
         except Undecodable as error:
             message = f"{error.reason} (status {response.status})"
-            return Problem(verdict=judge_undecodable(call.effect), message=message, paths=error.paths)
+            return Problem(verdict=unreadable, message=message, paths=error.paths)
 
     def _refusal(self, trip: Trip[Any], response: Response, payload: object) -> Problem:
         explained = self.dialect.explain(trip.call, response.status, payload)
@@ -374,6 +369,22 @@ class Engine:
             error=type(error).__name__ if error is not None else None,
             replayed=trip.replayed,
         )
+
+
+def _body(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], AsyncIterable[bytes]] | None:
+    """What is sent, and the headers that say what it is."""
+    if call.stream is not None:
+        headers["content-type"] = call.stream.content_type
+        if call.stream.length is not None:
+            headers["content-length"] = str(call.stream.length)
+        return call.stream.open
+    if call.form is not None:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        return urlencode(call.form).encode("ascii")
+    if call.body is not None:
+        headers["content-type"] = "application/json"
+        return json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return None
 
 
 def _loose_payload(response: Response) -> object:

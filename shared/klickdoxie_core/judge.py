@@ -87,9 +87,9 @@ def judge_status(status: int, effect: Effect) -> Verdict:
             return Verdict(error=error, in_doubt=doubt and not decided)
 
 
-def judge_undecodable(effect: Effect) -> Verdict:
+def judge_undecodable(effect: Effect, *, reread: bool = True) -> Verdict:
     """What a 2xx means that is not what was promised: a write was done, so only a read is worth another try."""
-    return Verdict(error=DecodeError, retry=effect is Effect.SAFE, in_doubt=_doubt(effect))
+    return Verdict(error=DecodeError, retry=effect is Effect.SAFE and reread, in_doubt=_doubt(effect))
 
 
 def _doubt(effect: Effect) -> bool:

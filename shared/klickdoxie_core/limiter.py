@@ -68,8 +68,7 @@ class Limiter:
                 raise
             if self._clock.monotonic() >= self._paused_until:
                 return
-            # The turn came within a pause: queue up anew, or all of them would start together at its end.
-            self._due -= self._interval
+            # The turn came within a pause and is lost: queue up anew, or all of them would start together at its end.
             await self._wait_out_pause()
 
     async def _wait_out_pause(self) -> None:

@@ -87,14 +87,14 @@ class Pages(Generic[T]):
 
         # The group is entered and left by hand: leaving it with the caller's exception would wrap that in a group.
         group = anyio.create_task_group()
-        await group.__aenter__()
-        group.start_soon(fetch)
-        try:
-            yield _Items(receive)
-        finally:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
-            receive.close()
+        with receive:
+            await group.__aenter__()
+            group.start_soon(fetch)
+            try:
+                yield _Items(receive)
+            finally:
+                group.cancel_scope.cancel()
+                await group.__aexit__(None, None, None)
 
 
 # The walks are classes: a generator would have to be closed by whoever stops half-way, and nobody does.

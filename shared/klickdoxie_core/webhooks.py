@@ -53,6 +53,10 @@ class WrongMethod(WebhookError):
     """The request of a delivery has a method that is not taken."""
 
 
+class WrongPath(WebhookError):
+    """The request of a delivery has a path that is not taken."""
+
+
 class TokenCheck:
     """Accepts one static token; compares bytes in constant time, so any text works.
 
@@ -171,12 +175,14 @@ class Delivery:
 
     Attributes:
         method: The HTTP method.
+        path: The path below where the receiver is mounted, decoded.
         query: The query string as it came.
         headers: Names in lower case; a header that came more than once is left out, since no answer would be right.
         body: The body as it came.
     """
 
     method: str
+    path: str = attrs.field(default="", repr=False)
     query: bytes = attrs.field(default=b"", repr=False)
     headers: Mapping[str, bytes] = attrs.field(factory=dict[str, bytes], repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
@@ -190,15 +196,16 @@ class Delivery:
 class Receiver(Generic[E]):
     """An ASGI app that checks a delivery, reads it, answers, and hands the event to a handler after that.
 
-    It answers 200 for an event, 400 for a delivery that cannot be read, 401 for a wrong credential, 405 for another
-    method and 413 for a body over the limit. The handler runs inside the request that is answered already:
-    long work belongs into a queue. What it raises is logged without the event, and the sender never learns of it.
+    It answers 200 for an event, 400 for a delivery that cannot be read, 401 for a wrong credential, 404 for a wrong
+    path, 405 for another method and 413 for a body over the limit. The handler runs inside the request that is
+    answered already: long work belongs into a queue. What it raises is logged without the event, and the sender
+    never learns of it.
     How long a slow sender may take is the server's to bound.
 
     Args:
         handler: Called with each event.
         read: Turns a delivery into an event, or raises a `WebhookError`, whose text goes to the log: `NotAuthentic`
-            for a wrong credential, any other for what cannot be read.
+            for a wrong credential, `WrongPath` for a wrong path, any other for what cannot be read.
         basic: Credentials that the `Authorization` header must have; they are checked before the body is read.
         methods: The HTTP methods that are taken.
         max_body: Bytes of a body beyond which it is refused, before it is parsed.
@@ -288,13 +295,21 @@ def _head(scope: Scope) -> Delivery:
             repeated.add(name)
         headers[name] = value
     once = {name: value for name, value in headers.items() if name not in repeated}
-    return Delivery(method=scope["method"], query=scope.get("query_string", b""), headers=once)
+    return Delivery(method=scope["method"], path=_path(scope), query=scope.get("query_string", b""), headers=once)
+
+
+def _path(scope: Scope) -> str:
+    path, mount = str(scope.get("path", "")), str(scope.get("root_path", "")).rstrip("/")
+    # A server may also leave the mount out of the path, and another path may just begin like it.
+    return path[len(mount) :] if path == mount or path.startswith(f"{mount}/") else path
 
 
 def _status(refusal: WebhookError) -> HTTPStatus:
     match refusal:
         case NotAuthentic():
             return HTTPStatus.UNAUTHORIZED
+        case WrongPath():
+            return HTTPStatus.NOT_FOUND
         case WrongMethod():
             return HTTPStatus.METHOD_NOT_ALLOWED
         case BodyTooLarge():

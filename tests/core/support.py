@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +11,8 @@ from typing import Any, TypeVar, cast
 import anyio
 import anyio.lowlevel
 import httpx
+import pytest
+import trio.lowlevel
 
 from klickdoxie_core import ApiClient, Call, Clock, Effect, Scheme
 from klickdoxie_core.errors import SdkError
@@ -30,6 +33,7 @@ class FakeClock:
 
     def __init__(self, *, chance: float = 0.0) -> None:
         self.time = 1000.0
+        self.stuck = False
         self.chance = chance
         self.slept: list[float] = []
         self._wakings: list[float] = []
@@ -44,7 +48,9 @@ class FakeClock:
         )
 
     async def sleep(self, seconds: float) -> None:
-        """Let the others run until they wait too, and then the time pass."""
+        """Let the others run until they wait too, and then the time pass; a stuck clock wakes nobody."""
+        if self.stuck:
+            await anyio.sleep_forever()
         waking = self.time + max(0.0, seconds)
         self.slept.append(seconds)
         self._wakings.append(waking)
@@ -62,6 +68,40 @@ async def settle(rounds: int = _SETTLING) -> None:
     """Give every other task some turns."""
     for _ in range(rounds):
         await anyio.lowlevel.checkpoint()
+
+
+def tasks() -> int:
+    """How many tasks there are in the running event loop."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return trio.lowlevel.current_statistics().tasks_living
+
+
+CANCELLATIONS = pytest.mark.parametrize(
+    ("anyio_backend", "native"), [("asyncio", False), ("asyncio", True), ("trio", False)], ids=str
+)
+"""By a scope of anyio on both event loops, and by `task.cancel()` where there is such a thing."""
+
+
+async def cancelled_while_waiting(act: Callable[[], Awaitable[object]], *, native: bool) -> None:
+    """Run it in a task of its own, cancel it once it waits, and see that it ends by that."""
+    if native:
+        task = asyncio.ensure_future(act())
+        await settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return
+
+    async def run() -> None:
+        await act()
+        raise AssertionError("it has not waited")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await settle()
+        group.cancel_scope.cancel()
 
 
 class ScriptedWire:

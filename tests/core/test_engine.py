@@ -116,35 +116,31 @@ TABLE: list[tuple[Callable[[], Step], type[SdkError], tuple[str, str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize("effect", Effect)
 @pytest.mark.parametrize(("step", "error", "row"), TABLE)
-async def test_a_lasting_failure(
-    step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str], effect: Effect
-) -> None:
+async def test_a_lasting_failure(step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str]) -> None:
     """The number of requests, the class, and whether something may have happened follow from the table."""
-    wire = ScriptedWire(lambda _: step())
-    caught = await failure_of(Client(wire).run(a_call(effect)))
-    cell = row[[SAFE, REPEATABLE, ONCE].index(effect)]
-    assert type(caught) is error
-    assert f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}" == cell
-    assert caught.attempts == len(wire.requests)
-    assert caught.status == step().status
-    assert (caught.operation, caught.facts.template, caught.facts.effect) == ("Do Thing", "/thing", effect)
+    seen: list[str] = []
+    for effect in (SAFE, REPEATABLE, ONCE):
+        wire = ScriptedWire(lambda _: step())
+        caught = await failure_of(Client(wire).run(a_call(effect)))
+        seen.append(f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}")
+        assert type(caught) is error
+        assert (caught.attempts, caught.status) == (len(wire.requests), step().status)
+        assert (caught.operation, caught.facts.template, caught.facts.effect) == ("Do Thing", "/thing", effect)
+    assert tuple(seen) == row
 
 
-@pytest.mark.parametrize("effect", Effect)
 @pytest.mark.parametrize(("step", "error", "row"), TABLE)
-async def test_a_passing_failure(
-    step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str], effect: Effect
-) -> None:
+async def test_a_passing_failure(step: Callable[[], Step], error: type[SdkError], row: tuple[str, str, str]) -> None:
     """What may be sent again is sent again, once, and then its result counts."""
-    wire = ScriptedWire(step(), answer())
-    again = row[[SAFE, REPEATABLE, ONCE].index(effect)].strip("?") != "1"
-    if again:
-        assert await Client(wire).run(a_call(effect)) == {"ok": True}
-    else:
-        assert type(await failure_of(Client(wire).run(a_call(effect)))) is error
-    assert len(wire.requests) == (2 if again else 1)
+    for effect, cell in zip((SAFE, REPEATABLE, ONCE), row, strict=True):
+        wire = ScriptedWire(step(), answer())
+        if cell.strip("?") == "1":
+            assert type(await failure_of(Client(wire).run(a_call(effect)))) is error
+            assert len(wire.requests) == 1
+        else:
+            assert await Client(wire).run(a_call(effect)) == {"ok": True}
+            assert len(wire.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -226,14 +222,16 @@ class TagsClient(Client):
     ],
 )
 @pytest.mark.parametrize("status", [200, 406, 500])
-@pytest.mark.parametrize("effect", Effect)
-async def test_a_vendor_explains(status: int, means: dict[str, Any], row: tuple[str, str, str], effect: Effect) -> None:
+async def test_a_vendor_explains(status: int, means: dict[str, Any], row: tuple[str, str, str]) -> None:
     """A vendor's own decision counts whatever the status, and what it calls transient is tried once more."""
-    wire = ScriptedWire(lambda _: answer(status, {"error": 12, "means": means}))
-    caught = await failure_of(TagsClient(wire).run(a_call(effect)))
-    cell = row[[SAFE, REPEATABLE, ONCE].index(effect)]
-    assert (type(caught), caught.message, caught.code, caught.status) == (NoSuchTag, "there is no such tag", 12, status)
-    assert f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}" == cell
+    seen: list[str] = []
+    for effect in (SAFE, REPEATABLE, ONCE):
+        wire = ScriptedWire(lambda _: answer(status, {"error": 12, "means": means}))
+        caught = await failure_of(TagsClient(wire).run(a_call(effect)))
+        seen.append(f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}")
+        assert (type(caught), caught.message, caught.code) == (NoSuchTag, "there is no such tag", 12)
+        assert caught.status == status
+    assert tuple(seen) == row
 
 
 async def test_a_vendor_may_leave_the_decision_to_http() -> None:
@@ -242,6 +240,20 @@ async def test_a_vendor_may_leave_the_decision_to_http() -> None:
     caught = await failure_of(TagsClient(wire).run(a_call()))
     assert (type(caught).__name__, caught.message, caught.code) == ("TagsDown", "there is no such tag", 12)
     assert len(wire.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (302, "the service answered 302; redirects are not followed"),
+        (304, "the service answered 304"),
+        (400, "the service answered 400"),
+    ],
+)
+async def test_an_error_says_what_was_answered(status: int, text: str) -> None:
+    """Where a redirect points to is not shown: it may carry a key."""
+    caught = await failure_of(Client(ScriptedWire(answer(status, headers={"location": "https://x/?k"}))).run(a_call()))
+    assert caught.message == text
 
 
 async def test_an_error_shows_the_body_masked() -> None:

@@ -161,6 +161,7 @@ def test_retry_after_is_read(text: str, seconds: float) -> None:
         "14 Nov 2023",
         "2023-11-14T22:13:50Z",
     ],
+    ids=lambda text: ascii(text)[:40],
 )
 def test_a_bad_retry_after_is_as_good_as_none(text: str) -> None:
     """A header that HTTP does not know never hides the status."""

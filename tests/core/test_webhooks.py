@@ -21,6 +21,7 @@ from klickdoxie_core.webhooks import (
     Receiver,
     SenderLeft,
     TokenCheck,
+    WrongPath,
     read_body,
     read_json,
 )
@@ -75,13 +76,15 @@ class Server:
 
 
 def receiver(handler: Callable[[bytes], Any] = lambda _: None, **options: Any) -> Receiver[bytes]:
-    """A receiver whose events are the bodies themselves; the bodies `bad` and `wrong` are refused."""
+    """A receiver whose events are the bodies themselves; some bodies are refused."""
 
     def read(delivery: Delivery) -> bytes:
         if delivery.body == b"bad":
             raise WebhookError("the body cannot be read")
         if delivery.body == b"wrong":
             raise NotAuthentic("the token is wrong")
+        if delivery.body == b"astray":
+            raise WrongPath("nothing comes here")
         return delivery.body
 
     return Receiver(handler, read=read, **options)
@@ -261,6 +264,7 @@ async def test_a_plain_handler_works_too() -> None:
     [
         ([chunk(b"bad")], {}, 400),
         ([chunk(b"wrong")], {}, 401),
+        ([chunk(b"astray")], {}, 404),
         ([], {"method": "GET"}, 405),
         ([], {"method": "HEAD"}, 405),
         ([], {"headers": [(b"content-length", b"11")]}, 413),
@@ -391,8 +395,31 @@ async def test_an_unknown_protocol_is_an_error() -> None:
         await receiver()({"type": "carrier-pigeon"}, server.receive, server.send)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "root", "below"),
+    [
+        ("/hook", "", "/hook"),
+        ("/mount/hook", "/mount", "/hook"),
+        ("/mount/hook", "/mount/", "/hook"),
+        ("/mount/", "/mount", "/"),
+        ("/mount", "/mount", ""),
+        ("/hook", "/mount", "/hook"),
+        ("/mounted", "/mount", "/mounted"),
+        ("/", "/", "/"),
+    ],
+)
+async def test_a_delivery_knows_its_path_below_the_mount(path: str, root: str, below: str) -> None:
+    """Servers differ in whether the path has the mount in it."""
+    seen: list[str] = []
+    server = Server(chunk(b""))
+    scope = {"type": "http", "method": "POST", "path": path, "root_path": root, "headers": []}
+    await Receiver(seen.append, read=lambda delivery: delivery.path)(scope, server.receive, server.send)
+    assert seen == [below]
+
+
 def test_a_delivery_does_not_show_its_content() -> None:
     """Its repr has the method only."""
-    delivery = Delivery(method="POST", query=b"anna", headers={"authorization": b"anna"}, body=b"anna")
+    delivery = Delivery(method="POST", path="anna", query=b"anna", headers={"authorization": b"anna"}, body=b"anna")
     assert repr(delivery) == "Delivery(method='POST')"
     assert delivery.content_type == ""

@@ -122,6 +122,7 @@ class ClientCredentials(_TokenScheme):
             form={"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {}),
             headers={"authorization": basic_header(name, secret)},
             effect=Effect.SAFE,
+            reread=False,
             auth=None,
             origin=f"{parts.scheme}://{parts.netloc}",
         )

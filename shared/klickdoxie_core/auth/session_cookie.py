@@ -44,7 +44,7 @@ class SessionCookie(Scheme[Secret], Generic[L]):
     async def obtain(self, run: Run, clock: Clock) -> Grant[Secret]:
         """Log in; raises `DecodeError` for an answer without a usable session."""
         del clock
-        answer = await run(self.login)
+        answer = await run(attrs.evolve(self.login, reread=False))
         name, value = self.session(answer)
         if not (_TOKEN.fullmatch(name) and _TOKEN.fullmatch(value)):
             facts = Facts(operation=self.login.operation, method=self.login.method, template=self.login.template)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Protocol
 
 import attrs
@@ -11,9 +11,10 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """One request, complete. The body is bytes, so that it can be sent again.
+    """One request, complete.
 
     Attributes:
+        body: Bytes, or what opens a stream of them for each time that the request is sent.
         timeout: Seconds from connecting to the last byte of the answer.
         max_body: Bytes of the answer, unpacked, beyond which it is refused.
     """
@@ -21,7 +22,7 @@ class Request:
     method: str
     url: str = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | Callable[[], AsyncIterable[bytes]] | None = attrs.field(default=None, repr=False)
     timeout: float
     max_body: int
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
@@ -65,7 +66,7 @@ class HttpxWire:
                 request.method,
                 request.url,
                 headers=dict(request.headers),
-                content=request.body,
+                content=request.body() if callable(request.body) else request.body,
                 timeout=timeout,
                 extensions={"trace": trace},
             )
@@ -155,8 +156,23 @@ class _Trace:
             self.sent = self.sent or not _is_connect(info)
         elif event.endswith("connect_tcp.complete"):
             self._tcp = info.get("return_value")
-        elif event.endswith("start_tls.failed") and self._tcp is not None:
+            await self._last_exit()
+        elif event.endswith("start_tls.complete"):
+            await self._last_exit()
+        elif event.endswith("start_tls.failed"):
             # The HTTP libraries leave the socket open when a handshake is cancelled.
+            await self._hang_up()
+
+    async def _last_exit(self) -> None:
+        # A cancellation that waits for the first moment after connecting costs a pool the connection for good.
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except BaseException:
+            await self._hang_up()
+            raise
+
+    async def _hang_up(self) -> None:
+        if self._tcp is not None:
             with anyio.CancelScope(shield=True):
                 await self._tcp.aclose()
 

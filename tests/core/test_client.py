@@ -1,0 +1,372 @@
+"""The client: options, views, lifecycle, and calling anything without leaving the service."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterator, Mapping
+from importlib.metadata import PackageNotFoundError
+from typing import Any, ClassVar
+
+import anyio
+import attrs
+import httpx
+import pytest
+
+from klickdoxie_core import ApiClient, Basic, Dialect, Effect, KeyPair, Resource, Retry
+from klickdoxie_core.call import Stream
+from klickdoxie_core.errors import (
+    ArgumentError,
+    ConfigError,
+    ReadOnlyError,
+    SdkError,
+)
+from klickdoxie_core.wire.httpx_wire import HttpxWire
+from tests.core.support import BASE_URL, Client, FakeClock, ScriptedWire, a_call, answer, body_of, failure_of, unsent
+
+pytestmark = pytest.mark.anyio
+
+
+class OwnConfigError(ConfigError):
+    """A client package's own class."""
+
+
+class OwnArgumentError(ArgumentError):
+    """Likewise."""
+
+
+class OwnDialect(Dialect):
+    family: Mapping[type[SdkError], type[SdkError]] = {ConfigError: OwnConfigError, ArgumentError: OwnArgumentError}
+
+
+class Things(Resource):
+    async def all(self) -> list[int]:
+        """Every thing."""
+        return await self._get("List Things", list[int], "/things")
+
+    async def change(self, method: str, number: int) -> object:
+        """Do something with one thing."""
+        act = {"post": self._post, "put": self._put, "patch": self._patch, "delete": self._delete}[method]
+        return await act("Change Thing", dict[str, object], "/things/{id}", path={"id": number}, body={"n": number})
+
+
+class Shop(Client):
+    """A client as an author writes one."""
+
+    product = "shop"
+    dialect = OwnDialect()
+    missing: ClassVar[Mapping[str, str]] = {"account": "give a user name"}
+
+    def __init__(self, wire: ScriptedWire, **options: Any) -> None:
+        self.currency = "€"
+        super().__init__(wire, {"account": Basic("anna", "geheim")}, **options)
+
+    def _bind(self) -> None:
+        self.things = Things(self)
+
+
+@pytest.mark.parametrize("name", ["timeout", "deadline"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "3", None])
+def test_options_are_checked(name: str, value: object) -> None:
+    """A wrong option is the package's own configuration error, at the client and at a view."""
+    with pytest.raises(OwnConfigError, match=name):
+        Shop(ScriptedWire(), **{name: value})
+    wrong: Any = {name: value}
+    with pytest.raises(OwnConfigError, match=name):
+        Shop(ScriptedWire()).with_options(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("https://api.example.com", "https://api.example.com"),
+        ("https://api.example.com/", "https://api.example.com"),
+        ("http://127.0.0.1:8081/v1//", "http://127.0.0.1:8081/v1"),
+        ("HTTPS://[::1]:1", "HTTPS://[::1]:1"),
+    ],
+)
+async def test_the_base_url(given: str, base: str) -> None:
+    """A path in it stays, a slash at its end goes."""
+    wire = ScriptedWire(answer())
+    client = Shop(wire, base_url=given)
+    await client.request("GET", "/x")
+    assert wire.requests[0].url == f"{base}/x"
+    assert repr(client) == f"<Shop for {base}>"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            "",
+            "api.example.com",
+            "/v1",
+            "//api.example.com",
+            "ftp://api.example.com",
+            "file:///etc",
+            "https://",
+            "https:///v1",
+        ),
+        *("https://[::1", "https://api.example.com:port", "https://api.example.com:99999", "https://api.example.com:0"),
+        *(
+            "https://anna@api.example.com",
+            "https://a:b@api.example.com",
+            "https://a.example?x=1",
+            "https://a.example#x",
+        ),
+        *("https://a b.example", "https://a.example/\r\nX-Un: y", "https://a.example/\\evil", "https://a\x00.example"),
+    ],
+)
+def test_a_base_url_that_cannot_work_is_refused(given: str) -> None:
+    """Only an absolute http or https URL without user, query and fragment does, and the text shows no credential."""
+    with pytest.raises(OwnConfigError, match="base_url must") as caught:
+        Shop(ScriptedWire(), base_url=given)
+    assert "anna" not in str(caught.value)
+
+
+async def test_a_request_is_complete() -> None:
+    """Absolute URL, our headers, JSON as compact UTF-8, the view's timeout, and the size limit."""
+    wire = ScriptedWire(answer())
+    body = {"name": "Käthe; Größe „M“", "ids": [1, 2], "none": None}
+    await Shop(wire, timeout=7).request("post", "/x", body=body, query={"q": "ä b"}, effect=Effect.SAFE)
+    (request,) = wire.requests
+    assert (request.method, request.url) == ("POST", f"{BASE_URL}/x?q=%C3%A4+b")
+    assert request.body == '{"name":"Käthe; Größe „M“","ids":[1,2],"none":null}'.encode()
+    assert (request.timeout, request.max_body) == (7, 16 * 1024 * 1024)
+    assert request.headers["user-agent"].startswith("shop/")
+    assert {name: request.headers[name] for name in ("accept", "accept-encoding", "content-type")} == {
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+        "content-type": "application/json",
+    }
+    assert "geheim" not in repr(request)
+
+
+async def test_a_request_without_a_body_has_none() -> None:
+    """Nothing is announced that is not sent."""
+    wire = ScriptedWire(answer())
+    await Shop(wire).request("GET", "/x")
+    assert wire.requests[0].body is None
+    assert "content-type" not in wire.requests[0].headers
+
+
+async def test_a_stream_is_opened_anew_for_each_attempt() -> None:
+    """What opens it goes to the wire, with its type and its length where that is known."""
+    opened: list[int] = []
+
+    async def upload() -> AsyncIterator[bytes]:
+        opened.append(1)
+        yield b"a"
+
+    wire = ScriptedWire(unsent(), answer(), answer())
+    for length in (1, None):
+        stream = Stream(open=upload, content_type="text/csv", length=length)
+        await Shop(wire).run(a_call(Effect.ONCE, stream=stream))
+    assert opened == []
+    for request in wire.requests:
+        assert request.body is upload
+        assert request.headers["content-type"] == "text/csv"
+    assert [request.headers.get("content-length") for request in wire.requests] == ["1", "1", None]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "x", "https://evil.example/x", "//evil.example/x", "/x?y=1", "/x#y", "/../x", "/x/..", "/./x", "/x/."),
+        *("/%2e%2e/x", "/x/%2E", "/a\r\nX: y", "/a b", "/a\x00", "/a\\b", "/\ud800"),
+    ],
+)
+async def test_a_path_that_would_leave_the_service_is_refused(path: str) -> None:
+    """Absolute URLs, dot segments in any spelling, queries and control characters send nothing."""
+    wire = ScriptedWire()
+    with pytest.raises(OwnArgumentError, match=r"^path must"):
+        await Shop(wire).request("GET", path)
+    assert wire.requests == []
+
+
+async def test_a_path_is_taken_as_it_is() -> None:
+    """What is quoted stays quoted, and braces are no holes."""
+    wire = ScriptedWire(answer())
+    await Shop(wire).request("GET", "/a%2Fb/{id}/...")
+    assert wire.requests[0].url == f"{BASE_URL}/a%2Fb/%7Bid%7D/..."
+
+
+def circular() -> list[object]:
+    """A list that holds itself."""
+    loop: list[object] = []
+    loop.append(loop)
+    return loop
+
+
+def deep() -> list[object]:
+    """A list beyond any depth."""
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        math.nan,
+        [math.inf],
+        {"x": -math.inf},
+        {1, 2},
+        object(),
+        b"bytes",
+        {"x": "\ud800"},
+        {(1, 2): 3},
+        circular(),
+        deep(),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+async def test_a_body_that_is_no_json_sends_nothing(body: object) -> None:
+    """What JSON cannot carry is refused before anything leaves."""
+    wire = ScriptedWire()
+    caught = await failure_of(Shop(wire).request("POST", "/x", body=body))
+    assert type(caught) is OwnArgumentError
+    assert (caught.maybe_applied, caught.attempts, wire.requests) == (False, 0, [])
+
+
+@pytest.mark.parametrize("values", [{"path": {"id": ".."}}, {"query": {"q": "\ud800"}}, {"form": {"q": "\ud800"}}])
+async def test_a_value_that_cannot_be_sent_sends_nothing(values: dict[str, Any]) -> None:
+    """The same holds for paths, queries and forms."""
+    wire = ScriptedWire()
+    caught = await failure_of(Shop(wire).run(a_call(template="/x/{id}", **{"path": {"id": 1}} | values)))
+    assert (type(caught), wire.requests) == (OwnArgumentError, [])
+
+
+async def test_a_missing_credential_sends_nothing() -> None:
+    """The client's own words say what to give."""
+    wire = ScriptedWire()
+    anonymous = Client(wire)
+    assert "no credential named 'account'" in str(await failure_of(anonymous.run(a_call(auth="account"))))
+    assert type(await failure_of(Shop(wire).run(a_call(auth="other")))) is OwnConfigError
+    anonymous.engine.missing = Shop.missing
+    assert "give a user name" in str(await failure_of(anonymous.run(a_call(auth="account"))))
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+async def test_a_resource_sends_what_it_says(method: str) -> None:
+    """One line makes a signed call with quoted values and the method's own effect."""
+    wire = ScriptedWire(answer(), answer(500))
+    shop = Shop(wire, retry=Retry(attempts=1))
+    assert await shop.things.change(method, 5) == {"ok": True}
+    assert (wire.requests[0].method, wire.requests[0].url) == (method.upper(), f"{BASE_URL}/things/5")
+    assert body_of(wire.requests[0]) == {"n": 5}
+    assert wire.requests[0].headers["authorization"].startswith("Basic ")
+    caught = await failure_of(shop.things.change(method, 5))
+    assert caught.facts.effect is (Effect.ONCE if method in {"post", "patch"} else Effect.REPEATABLE)
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_a_read_only_client_only_reads(effect: Effect) -> None:
+    """The effect decides, not the method: a safe POST passes and a write sends nothing."""
+    wire = ScriptedWire(answer())
+    shop = Shop(wire, read_only=True)
+    for view in (shop, shop.with_options(timeout=1)):
+        if effect is Effect.SAFE:
+            wire._steps.append(answer())
+            await view.request("POST", "/search", effect=effect)
+        else:
+            caught = await failure_of(view.request("POST", "/thing", effect=effect))
+            assert (type(caught), caught.maybe_applied) == (ReadOnlyError, False)
+    assert len(wire.requests) == (2 if effect is Effect.SAFE else 0)
+
+
+async def test_a_view_keeps_what_the_client_was_made_with() -> None:
+    """Options are replaced one by one, everything else is shared, and the client itself does not change."""
+    shop = Shop(ScriptedWire(), timeout=3, deadline=9, retry=Retry(attempts=2))
+    view = shop.with_options(timeout=5).with_options(deadline=20)
+    assert isinstance(view, Shop)
+    assert (view.currency, view.engine) == ("€", shop.engine)
+    assert view.things is not shop.things
+    assert view._options == attrs.evolve(shop._options, timeout=5, deadline=20)
+    assert (shop._options.timeout, shop._options.deadline) == (3, 9)
+    assert view.with_options(retry=Retry(attempts=9))._options.retry.attempts == 9
+
+
+async def test_a_views_resources_use_the_views_options() -> None:
+    """The groups of endpoints of a view are the view's own."""
+    wire = ScriptedWire(answer(200, [1, 2]), answer(200, [3]))
+    shop = Shop(wire)
+    assert await shop.with_options(timeout=1).things.all() == [1, 2]
+    assert await shop.things.all() == [3]
+    assert [request.timeout for request in wire.requests] == [1, 30.0]
+
+
+async def test_closing_a_view_closes_nothing() -> None:
+    """A view needs no closing, and may be used in a `with` all the same."""
+    wire = ScriptedWire(answer())
+    shop = Shop(wire)
+    async with shop.with_options(timeout=1) as view:
+        await view.aclose()
+    assert wire.closed == 0
+    await shop.request("GET", "/x")
+
+
+async def test_a_closed_client_says_so() -> None:
+    """After closing, the client and its views refuse, and closing again does nothing."""
+    wire = ScriptedWire()
+    async with Shop(wire) as shop:
+        view = shop.with_options(timeout=1)
+    await shop.aclose()
+    assert wire.closed == 1
+    for each in (shop, view):
+        caught = await failure_of(each.request("GET", "/x"))
+        assert type(caught) is OwnConfigError
+        assert "closed" in str(caught)
+
+
+@pytest.mark.parametrize("backends", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "asyncio")])
+def test_a_client_belongs_to_one_event_loop(backends: tuple[str, str]) -> None:
+    """In a second loop it says so instead of hanging or breaking."""
+    shop = Shop(ScriptedWire(answer()))
+
+    async def use() -> object:
+        return await shop.request("GET", "/x")
+
+    assert anyio.run(use, backend=backends[0]) == {"ok": True}
+    with pytest.raises(OwnConfigError, match="another event loop"):
+        anyio.run(use, backend=backends[1])
+
+
+async def test_a_client_belongs_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a forked child it says so and sends nothing."""
+    wire = ScriptedWire()
+    shop = Shop(wire)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    caught = await failure_of(shop.request("GET", "/x"))
+    assert "another process" in str(caught)
+    assert wire.requests == []
+
+
+class Bare(ApiClient):
+    """A client on the real wire, which is not used."""
+
+
+async def test_a_given_http_client_stays_the_callers() -> None:
+    """It is used and not closed; without one the client makes its own; anything else is refused."""
+    async with httpx.AsyncClient() as http:
+        async with Bare({}, base_url=BASE_URL, http=http) as client:
+            assert isinstance(client._engine.wire, HttpxWire)
+        assert not http.is_closed
+    own = Bare({"account": KeyPair("anna", "00", "key")}, base_url=BASE_URL)
+    await own.aclose()
+    assert "closed" in str(await failure_of(own.request("GET", "/x")))
+    something: Any = object()
+    with pytest.raises(ConfigError, match="http must be"):
+        Bare({}, base_url=BASE_URL, http=something)
+
+
+def test_the_version_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that was never installed has version 0."""
+
+    def unknown(_: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr("klickdoxie_core.client.version", unknown)
+    assert Shop(ScriptedWire(), time=FakeClock()).engine.headers["user-agent"].startswith("shop/0 python/")

@@ -1,0 +1,232 @@
+"""Concurrency, rate and pauses: one limit for a client and all its views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from klickdoxie_core import Limit, Retry, recording
+from klickdoxie_core.errors import DeadlineExceeded
+from klickdoxie_core.limiter import Limiter
+from klickdoxie_core.wire.base import Request
+from tests.core.support import (
+    CANCELLATIONS,
+    Client,
+    FakeClock,
+    ScriptedWire,
+    Step,
+    a_call,
+    answer,
+    cancelled_while_waiting,
+    failure_of,
+    gathered,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def entries(limiter: Limiter, time: FakeClock, times: int, hold: float = 0.0) -> list[float]:
+    """When each of so many concurrent tasks got in, counted from now, in the order of asking."""
+    start = time.time
+
+    async def enter(_: int) -> float:
+        if not limiter.acquire_nowait():
+            await limiter.acquire()
+        entered = time.time - start
+        if hold:
+            await time.sleep(hold)
+        limiter.release()
+        return entered
+
+    return [entered for entered in await gathered(enter, times) if isinstance(entered, float)]
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(1, [0, 1, 2, 3]), (2, [0, 0, 1, 1]), (9, [0, 0, 0, 0])])
+async def test_concurrency_is_bounded(concurrency: int, expected: list[float]) -> None:
+    """Each slot is held by one at a time, and nobody is passed over."""
+    time = FakeClock()
+    assert sorted(await entries(Limiter(Limit(concurrency=concurrency), time.clock()), time, 4, hold=1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "expected"),
+    [
+        (2, 1, [0, 0.5, 1, 1.5, 2, 2.5]),
+        (2, 3, [0, 0, 0, 0.5, 1, 1.5]),
+        (0.5, 1, [0, 2, 4, 6, 8, 10]),
+        (None, 1, [0, 0, 0, 0, 0, 0]),
+    ],
+)
+async def test_the_rate_holds_from_the_first_second(rate: float | None, burst: int, expected: list[float]) -> None:
+    """After the burst the requests are evenly spaced; the first second is no exception."""
+    time = FakeClock()
+    limiter = Limiter(Limit(rate=rate, burst=burst), time.clock())
+    assert sorted(await entries(limiter, time, 6)) == pytest.approx(expected)
+
+
+async def test_those_who_wait_for_a_turn_keep_their_order() -> None:
+    """Whoever asked first goes first."""
+    time = FakeClock()
+    limiter = Limiter(Limit(rate=10), time.clock())
+    order: list[int] = []
+
+    async def enter(number: int) -> None:
+        await limiter.acquire()
+        order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(enter, number)
+            await anyio.lowlevel.checkpoint()
+    assert order == list(range(8))
+
+
+async def test_a_burst_is_earned_by_a_quiet_time() -> None:
+    """Time that nobody uses fills the burst up again, and not beyond it."""
+    time = FakeClock()
+    limiter = Limiter(Limit(rate=1, burst=2), time.clock())
+    assert sorted(await entries(limiter, time, 3)) == [0, 0, 1]
+    time.time += 100
+    assert sorted(await entries(limiter, time, 4)) == [0, 0, 1, 2]
+    time.time += 100
+    assert [limiter.acquire_nowait() for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("seconds", [5, 0.25])
+async def test_a_pause_holds_everybody(seconds: float) -> None:
+    """Nobody starts within a pause, a longer one wins, and a shorter one changes nothing."""
+    time = FakeClock()
+    limiter = Limiter(Limit(), time.clock())
+    limiter.pause(seconds)
+    limiter.pause(seconds / 2)
+    assert not limiter.acquire_nowait()
+    assert await entries(limiter, time, 5) == [seconds] * 5
+    assert limiter.acquire_nowait()
+
+
+async def test_a_pause_that_grows_while_they_wait() -> None:
+    """Those who wait already wait for the longer pause too."""
+    time = FakeClock()
+    limiter = Limiter(Limit(), time.clock())
+    limiter.pause(5)
+
+    async def longer() -> None:
+        await time.sleep(3)
+        limiter.pause(7)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(longer)
+        assert await entries(limiter, time, 3) == [10, 10, 10]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(10, [0, 1, 11.5, 12.5, 13.5]), (1, [0, 1, 3, 4, 5])])
+async def test_the_rate_holds_after_a_pause_too(seconds: float, expected: list[float]) -> None:
+    """Those whose turn came within the pause do not all start at its end, nor beside those who come after it."""
+    time = FakeClock()
+    limiter = Limiter(Limit(rate=1), time.clock())
+
+    async def pause() -> None:
+        await time.sleep(1.5)
+        limiter.pause(seconds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(pause)
+        assert sorted(await entries(limiter, time, 5)) == pytest.approx(expected)
+
+
+@CANCELLATIONS
+async def test_a_cancelled_waiter_gives_back_its_slot_and_its_turn(native: bool) -> None:
+    """Neither the slot nor the turn of a cancelled call is lost."""
+    time = FakeClock()
+    limiter = Limiter(Limit(concurrency=2, rate=1), time.clock())
+    assert limiter.acquire_nowait()
+    time.stuck = True
+    await cancelled_while_waiting(limiter.acquire, native=native)
+    time.time += 1
+    assert limiter.acquire_nowait()
+
+
+@CANCELLATIONS
+async def test_a_cancelled_waiter_for_a_slot_takes_none(native: bool) -> None:
+    """Whoever is cancelled in the queue leaves it as it was."""
+    limiter = Limiter(Limit(concurrency=1), FakeClock().clock())
+    assert limiter.acquire_nowait()
+    await cancelled_while_waiting(limiter.acquire, native=native)
+    limiter.release()
+    assert limiter.acquire_nowait()
+    assert not limiter.acquire_nowait()
+
+
+@CANCELLATIONS
+async def test_a_waiter_cancelled_within_a_pause_leaves_no_trace(native: bool) -> None:
+    """A pause is no turn yet, so there is none to lose."""
+    time = FakeClock()
+    limiter = Limiter(Limit(concurrency=1, rate=1), time.clock())
+    limiter.pause(5)
+    time.stuck = True
+    await cancelled_while_waiting(limiter.acquire, native=native)
+    time.time += 5
+    assert limiter.acquire_nowait()
+
+
+async def test_4000_tasks_at_once() -> None:
+    """A crowd passes in order of its size, and never more than the limit is under way."""
+    wire = ScriptedWire(lambda _: answer())
+    client = Client(wire, limit=Limit(concurrency=50))
+    results = await gathered(lambda _: client.run(a_call()), 4000)
+    assert results == [{"ok": True}] * 4000
+    assert wire.most == 50
+
+
+async def test_views_share_the_limit() -> None:
+    """A view is another way to the same service, not another allowance."""
+    wire = ScriptedWire(lambda _: answer())
+    client = Client(wire, limit=Limit(concurrency=3))
+    views: list[Any] = [client, client.with_options(timeout=1), client.with_options(retry=Retry(attempts=1))]
+    await gathered(lambda number: views[number % 3].run(a_call()), 60)
+    assert wire.most == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"), [(429, {"retry-after": "30"}, 30), (429, {}, 0.5), (503, {"retry-after": "2"}, 2)]
+)
+async def test_one_wish_pauses_every_caller(status: int, headers: dict[str, str], seconds: float) -> None:
+    """One of twenty is told to slow down, and nobody sends into the window; the waiting is told."""
+    time = FakeClock(chance=1.0)
+    sent_at: list[float] = []
+
+    def respond(_: Request) -> Step:
+        sent_at.append(time.time - 1000)
+        return answer(status, headers=headers) if len(sent_at) == 1 else answer()
+
+    client = Client(ScriptedWire(respond), time=time, limit=Limit(concurrency=4))
+    with recording() as seen:
+        results = await gathered(lambda _: client.run(a_call()), 20)
+    assert results == [{"ok": True}] * 20
+    assert [at for at in sent_at if at < seconds] == [0, 0, 0, 0]
+    assert len(sent_at) == 21
+    assert sorted(exchange.waited for exchange in seen.exchanges) == [0, 0, 0, *[seconds] * 17]
+
+
+async def test_a_503_without_a_wish_pauses_nobody_else() -> None:
+    """An outage of one call is not taken for a limit of all."""
+    client = Client(ScriptedWire(answer(503), answer(), answer()), time=FakeClock(chance=1.0))
+    await client.run(a_call())
+    client.time.time -= 0.5
+    assert client.engine.limiter.acquire_nowait()
+
+
+async def test_waiting_for_the_limit_counts_against_the_deadline() -> None:
+    """Whoever gets no slot in time is told so, and nothing was sent."""
+    wire = ScriptedWire()
+    client = Client(wire, limit=Limit(concurrency=1))
+    assert client.engine.limiter.acquire_nowait()
+    caught = await failure_of(client.with_options(deadline=1e-6).run(a_call()))
+    assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, False, 0)
+    assert "the client's own limit" in str(caught)
+    assert wire.requests == []
+    client.engine.limiter.release()
+    assert client.engine.limiter.acquire_nowait()
