@@ -1,126 +1,27 @@
-"""Import `contacts.csv` into a sandbox through a real socket, and show that every valid contact arrived exactly once.
+"""Both demonstrations: contacts into a fake KlickTipp, then mails through a fake Doxie, each over a real socket.
 
 Needs no account: `nox -s demo`, or `python examples/demo.py` where the package is installed with its extras `cli` and
-`sandbox`. To be a fair trial, one answer in fifty is lost after the sandbox has done what it was asked for, and the
-session ends half-way. The command runs in a process of its own; the figures below it are the sandbox's own counters.
+`sandbox`. It fails when one figure is not as it must be.
 """
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
-from collections import Counter
-from pathlib import Path
 
 import anyio
-import attrs
-from make_contacts import CONTACTS, Contacts, make
-
-from klickdoxie_core.sandbox import LOST
-from klicktipp_async import FieldType
-from klicktipp_async.sandbox import Sandbox
-
-ERRORS = Path("errors.csv")
-UPSERT = "Add or Update Contact"
-MAPS = ["E-Mail=email", "Mobil=sms", "Vorname=fieldFirstName", "Nachname=fieldLastName", "Firma=fieldCompanyName"]
-MAPS += ["Straße=fieldStreet1", "PLZ=fieldZip", "Ort=fieldCity", "Geburtstag=fieldBirthday:date", "Segmente=tags"]
-MAPS += ["Umsatz=Umsatz:decimal"]
+import doxie_demo
+import klicktipp_demo
+from make_contacts import CONTACTS, make
 
 
-@attrs.frozen
-class Figure:
-    """A figure that was counted, and what it must be; None for one that must only not be zero."""
-
-    what: str
-    expected: int | None
-    found: int
-
-    @property
-    def good(self) -> bool:
-        """Whether it is as it must be."""
-        return self.found > 0 if self.expected is None else self.found == self.expected
-
-    def __str__(self) -> str:
-        expected = "some" if self.expected is None else f"{self.expected:,}"
-        return f"{self.what:58}{expected:>9}{self.found:>9,}  {'ok' if self.good else 'WRONG'}"
-
-
-async def main(contacts: Contacts, file: Path) -> int:
-    """Import the file and check what came of it; 0 if every figure is as it must be."""
-    async with Sandbox() as box, box.serve() as url:
-        box.add_field("Umsatz", FieldType.DECIMAL)
-        box.drop(UPSERT, every=50, applied=True)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(end_sessions, box, contacts.valid // 2)
-            exit_code = await run_import(file, box, url)
-            tasks.cancel_scope.cancel()
-    figures = [*arrived(contacts, box), *written_down(contacts)]
-    return show([*figures, Figure("exit code, which says that some rows failed", 1, exit_code)])
-
-
-async def run_import(file: Path, box: Sandbox, url: str) -> int:
-    """Run the command as a user would, and return its exit code."""
-    command = [sys.executable, "-m", "klicktipp_async", "import", str(file), "--opt-in", "default"]
-    command += ["--concurrency", "32", "--errors", str(ERRORS)]
-    for given in MAPS:
-        command += ["--map", given]
-    account = {"KLICKTIPP_BASE_URL": url, "KLICKTIPP_USERNAME": box.username, "KLICKTIPP_PASSWORD": box.password}
-    done = await anyio.run_process(command, env=os.environ | account, check=False, stdout=None, stderr=None)
-    return done.returncode
-
-
-async def end_sessions(box: Sandbox, after: int) -> None:
-    """End the session when so many contacts have come."""
-    while len(box.contacts) < after:  # noqa: ASYNC110 - they come from another process, which tells nothing
-        await anyio.sleep(0.01)
-    box.expire_sessions()
-
-
-def arrived(contacts: Contacts, box: Sandbox) -> list[Figure]:
-    """What the sandbox counted, beside what it must be."""
-    emails = Counter(contact.email for contact in box.contacts.values() if contact.email)
-    numbers = Counter(contact.sms_number for contact in box.contacts.values() if not contact.email)
-    carried_out = sum(request.applied for request in box.requests if request.operation == UPSERT)
-    twice = sum(mails > 1 for mails in box.confirmation_mails.values())
-    return [
-        Figure("valid contacts with an e-mail address", len(contacts.emails), len(contacts.emails & emails.keys())),
-        Figure("valid contacts with an SMS number only", len(contacts.numbers), len(contacts.numbers & numbers.keys())),
-        Figure("contacts in the account", contacts.valid, len(box.contacts)),
-        Figure("requests to add a contact that were carried out", contacts.valid, carried_out),
-        Figure("  whose answer was lost, one in fifty", None, box.count(UPSERT, LOST)),
-        Figure("requests refused since the session had ended", None, box.count(status=403)),
-        Figure("logins", 2, box.count("Login", 200)),
-        Figure("contacts that got more than one confirmation mail", 0, twice),
-        Figure("tags in the account", len(contacts.tags), len(contacts.tags & {tag.name for tag in box.tags.values()})),
-        Figure("tags created", len(contacts.tags), box.count("Create Tag", 200)),
-    ]
-
-
-def written_down(contacts: Contacts) -> list[Figure]:
-    """What stands in the error file, beside what it must be."""
-    with ERRORS.open(encoding="cp1252", newline="") as file:
-        left = list(csv.DictReader(file, delimiter=";"))
-    states = Counter(row["_state"] for row in left)
-    codes = Counter(row["_code"] for row in left if row["_state"] == "failed")
-    doubtful = sum(bool(row["E-Mail"]) for row in left if row["_state"] == "in doubt")
-    return [
-        Figure("rows refused, in errors.csv", contacts.invalid.total(), states["failed"]),
-        *(Figure(f"  {code}", count, codes[code]) for code, count in contacts.invalid.items()),
-        Figure("duplicates, in errors.csv", contacts.duplicates, states["duplicate"]),
-        # Without an address nobody can be looked up when an answer is lost: those rows are in doubt, and had arrived.
-        Figure("rows in doubt that could have been looked up", 0, doubtful),
-    ]
-
-
-def show(figures: list[Figure]) -> int:
-    """Print the figures; 1 if one of them is off."""
-    print(f"\n{'counted by the sandbox and in errors.csv':58}{'expected':>9}{'found':>9}")
-    print("\n".join(map(str, figures)))
-    wrong = sum(not figure.good for figure in figures)
-    print(f"\n{wrong} figures are off" if wrong else "\nevery valid contact arrived exactly once")
-    return 1 if wrong else 0
+async def main() -> int:
+    """Run both; 0 if every figure is as it must be."""
+    print("KlickTipp: a file of contacts is imported\n")
+    contacts = await klicktipp_demo.main(make(), CONTACTS)
+    print("\nDoxie: mails are sent\n")
+    mails = await doxie_demo.main()
+    return max(contacts, mails)
 
 
 if __name__ == "__main__":
-    sys.exit(anyio.run(main, make(), CONTACTS))
+    sys.exit(anyio.run(main))

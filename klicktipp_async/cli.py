@@ -8,28 +8,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
-import io
 import json
-import logging
 import os
-import shlex
 import signal
 import sys
 import zoneinfo
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 
-import anyio
-
-from klicktipp_async import ConfigError, Forbidden, KlickTipp, Limit, SdkError, SessionLogin, Unauthorized
+from klickdoxie_core import command_line
+from klickdoxie_core.command_line import BROKEN_OFF, FAILED, OK, REFUSED
+from klicktipp_async import ConfigError, KlickTipp, Limit, SessionLogin
 from klicktipp_async.client import BASE_URL
 from klicktipp_async.csv_import import ImportJob, ImportOptions, prepare, run, start
 from klicktipp_async.csv_import.progress import progress_on
 from klicktipp_async.csv_import.render import dry_run_text, plan_json, plan_text, summary_text
-
-OK, FAILED, USAGE, REFUSED, BROKEN_OFF = 0, 1, 2, 3, 130
 
 _OPT_IN_NEEDED = """\
 say which opt-in process new contacts go through; there is no silent default, since it is about their consent:
@@ -45,29 +40,7 @@ columns with plain names such as E-Mail and Vorname are imported"""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; None takes the arguments of the process."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], Awaitable[int]] = options.command
-    for stream in (sys.stdout, sys.stderr):
-        # Names in a file can hold what a console cannot show; that must not end an import.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    # It would write the address of every request.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        return anyio.run(command, options)
-    except KeyboardInterrupt:
-        return int(options.interrupted)
-    except (Unauthorized, Forbidden) as error:
-        return _complain(error, REFUSED)
-    except (ConfigError, OSError) as error:
-        return _complain(error, USAGE)
-    except SdkError as error:
-        return _complain(error, FAILED)
-
-
-def _complain(error: Exception, code: int) -> int:
-    print(f"klicktipp: {error}", file=sys.stderr)
-    return code
+    return command_line.run(_parser(), arguments)
 
 
 async def _import(options: argparse.Namespace) -> int:
@@ -117,15 +90,9 @@ def _stopped_by_interrupt(job: ImportJob) -> Generator[None, None, None]:
 async def _sandbox(options: argparse.Namespace) -> int:
     from klicktipp_async.sandbox import Sandbox  # noqa: PLC0415 - for this command only
 
-    try:
-        async with Sandbox() as box, box.serve(port=options.port) as url:
-            print(f"a fake KlickTipp listens on {url}; Ctrl-C ends it\n")
-            print(f"export KLICKTIPP_BASE_URL={url}")
-            print(f"export KLICKTIPP_USERNAME={shlex.quote(box.username)}")
-            print(f"export KLICKTIPP_PASSWORD={shlex.quote(box.password)}", flush=True)
-            await anyio.sleep_forever()
-    except RuntimeError as error:
-        return _complain(error, USAGE)
+    box = Sandbox()
+    account = {"KLICKTIPP_USERNAME": box.username, "KLICKTIPP_PASSWORD": box.password}
+    await command_line.serve(box, "KlickTipp", options.port, lambda url: {"KLICKTIPP_BASE_URL": url, **account})
     return OK
 
 
@@ -179,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_import(commands.add_parser("import", help="import contacts from a CSV file"))
     sandbox = commands.add_parser("sandbox", help="run a fake KlickTipp on this machine, for trying things out")
-    sandbox.add_argument("--port", type=_port, default=8081, help="0 takes a free one (default: %(default)s)")
+    sandbox.add_argument(
+        "--port", type=command_line.port_number, default=8081, help="0 takes a free one (default: %(default)s)"
+    )
     sandbox.set_defaults(command=_sandbox, interrupted=OK)
     return parser
 
@@ -229,14 +198,6 @@ def _rate(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
         msg = "must be a number above 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 1 << 16:
-        msg = "must be a number from 0 to 65535"
         raise argparse.ArgumentTypeError(msg)
     return number
 

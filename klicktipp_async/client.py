@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import anyio
 import cattrs
 
-from klickdoxie_core import ApiClient, Clock, Dialect, KeyPair, Limit, Observer, Retry, Scheme
+from klickdoxie_core import ApiClient, Dialect, KeyPair, Scheme
+from klickdoxie_core.client import ClientOptions
 from klicktipp_async import convert
 from klicktipp_async.auth import SessionLogin
 from klicktipp_async.dialect import KlickTippDialect
@@ -24,25 +25,10 @@ from klicktipp_async.resources.opt_ins import OptIns
 from klicktipp_async.resources.tags import Tags
 
 if TYPE_CHECKING:
-    import httpx
     from typing_extensions import Unpack
 
 BASE_URL = "https://api.klicktipp.com"
 _LOOK_UP_AFTER = 1.0
-
-
-class ClientOptions(TypedDict, total=False):
-    """The keywords of a client that have a default; see `KlickTipp`."""
-
-    base_url: str
-    http: httpx.AsyncClient | None
-    timeout: float
-    deadline: float
-    retry: Retry | None
-    limit: Limit | None
-    read_only: bool
-    observers: Sequence[Observer]
-    clock: Clock | None
 
 
 class KlickTipp(ApiClient):

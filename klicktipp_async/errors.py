@@ -25,10 +25,10 @@ KlickTippError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import klickdoxie_core as core
+from klickdoxie_core.dialect import family_of
 from klicktipp_async.messages import user_message
 
 AMBIGUOUS_CODES = frozenset({4, 7, 9, 30, 401})
@@ -256,27 +256,5 @@ class InternalError(BusinessError):
     """Code 12: an internal error of the service."""
 
 
-FAMILY: Mapping[type[core.SdkError], type[core.SdkError]] = {
-    core.ConfigError: ConfigError,
-    core.ArgumentError: ArgumentError,
-    core.ReadOnlyError: ReadOnlyError,
-    core.TransportError: TransportError,
-    core.ConnectFailed: ConnectFailed,
-    core.CertificateRejected: CertificateRejected,
-    core.Interrupted: Interrupted,
-    core.DeadlineExceeded: DeadlineExceeded,
-    core.DecodeError: DecodeError,
-    core.TooLarge: TooLarge,
-    core.WebhookError: WebhookError,
-    core.ResponseError: ResponseError,
-    core.BadRequest: BadRequest,
-    core.Unauthorized: Unauthorized,
-    core.Forbidden: Forbidden,
-    core.NotFound: NotFound,
-    core.Conflict: Conflict,
-    core.Unprocessable: Unprocessable,
-    core.RateLimited: RateLimited,
-    core.ServerError: ServerError,
-    core.Redirected: Redirected,
-}
+FAMILY = family_of(KlickTippError)
 """For each class of the core its own subclass here."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 import cattrs
 
 from klickdoxie_core import ApiClient, Call, Dialect, Effect
+from klickdoxie_core.client import ClientOptions
 from klickdoxie_core.redact import Secret, secret
 from klicktipp_async import convert
-from klicktipp_async.client import BASE_URL, ClientOptions
+from klicktipp_async.client import BASE_URL
 from klicktipp_async.contact_details import check_email, check_phone
 from klicktipp_async.convert import Ack
 from klicktipp_async.dialect import KlickTippDialect

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from klickdoxie_core.auth.key_pair import KeyPair
+    from klickdoxie_core.client import ClientOptions
     from klicktipp_async.auth import SessionLogin
-    from klicktipp_async.client import ClientOptions, KlickTipp
+    from klicktipp_async.client import KlickTipp
     from klicktipp_async.listbuilding import Listbuilding
 
 

@@ -54,14 +54,16 @@ class Stream:
     """A body that is read while it is sent, so that its size does not matter.
 
     Attributes:
-        open: Starts the stream, anew for each attempt.
+        open: Starts the stream, anew for each attempt, which closes it in the end. What it raises passes as it is.
         content_type: What it is.
         length: Its bytes, where they are known beforehand.
+        repeatable: It can be started again once it was read; without that, a call that was answered is not sent again.
     """
 
     open: Callable[[], AsyncIterable[bytes]] = attrs.field(repr=False)
     content_type: str
     length: int | None = None
+    repeatable: bool = True
 
 
 @attrs.frozen(kw_only=True)

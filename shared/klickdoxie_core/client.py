@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, overload
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cattrs
@@ -36,6 +36,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keywords of every client that have a default; see `ApiClient`."""
+
+    base_url: str
+    http: httpx.AsyncClient | None
+    timeout: float
+    deadline: float
+    retry: Retry | None
+    limit: Limit | None
+    read_only: bool
+    observers: Sequence[Observer]
+    clock: Clock | None
 
 
 class ApiClient:

@@ -36,6 +36,17 @@ class Explained:
     final: bool = True
 
 
+def family_of(base: type[SdkError]) -> Mapping[type[SdkError], type[SdkError]]:
+    """For each class of the core its twin below a client package's own base: the subclass of the same name."""
+    family: dict[type[SdkError], type[SdkError]] = {}
+    waiting = [base]
+    while waiting:
+        own = waiting.pop()
+        waiting += own.__subclasses__()
+        family |= {core: own for core in own.__bases__ if core.__name__ == own.__name__}
+    return family
+
+
 class Dialect:
     """A vendor without words of its own; client packages override what differs.
 

@@ -23,7 +23,6 @@ from klickdoxie_core.errors import (
     Facts,
     ReadOnlyError,
     SdkError,
-    renewed,
 )
 from klickdoxie_core.home import Home
 from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable, retry_after
@@ -52,6 +51,7 @@ class Trip(Generic[T]):
     in_doubt: bool = False
     transients: int = 0
     replayed: bool = False
+    spent: bool = False
     status: int | None = None
     last: Response | None = None
 
@@ -166,13 +166,14 @@ class Engine:
             try:
                 return cast("Held[Any]", await get())
             except SdkError as error:
-                raise renewed(
-                    error,
+                facts = attrs.evolve(
+                    error.facts,
                     effect=trip.call.effect,
                     maybe_applied=trip.in_doubt,
                     attempts=max(trip.attempts, error.attempts),
                     renewals=trip.renewals,
-                ) from None
+                )
+                raise self.dialect.own(type(error))(error.message, facts) from None
         raise self._error(trip, DeadlineExceeded, "no time was left after waiting for a login or a token")
 
     async def _renew(self, trip: Trip[Any], lease: Lease[Any], held: Held[Any]) -> tuple[Held[Any], bool]:
@@ -183,6 +184,9 @@ class Engine:
         if not lease.worth_renewing(held, place):
             return held, False
         fresh = await self._credential(trip, lambda: lease.renew(held))
+        if trip.spent:
+            # It serves the calls to come.
+            return fresh, False
         trip.renewals += 1
         # The replay is part of the attempt that was refused.
         trip.attempts -= 1
@@ -215,6 +219,8 @@ class Engine:
             outcome = trip.last = await self.wire.send(signed)
         except WireFailure as failure:
             outcome, trip.last = failure, None
+        if trip.call.stream is not None and not trip.call.stream.repeatable:
+            trip.spent = isinstance(outcome, Response) or outcome.sent
         trip.status = outcome.status
         if self.announcer.listening():
             self.announcer.attempt(self._told(trip, outcome, self.clock.monotonic() - before))
@@ -294,10 +300,10 @@ class Engine:
     def _why_stop(self, trip: Trip[Any], verdict: Verdict, asked: float | None, pause: float) -> str | None:
         """Why the call is not sent again, as the end of a sentence; None when it is."""
         retry = trip.options.retry
-        if not verdict.retry or (verdict.once and trip.transients):
+        if not verdict.retry or (verdict.once and trip.transients) or trip.attempts >= retry.attempts:
             return ""
-        if trip.attempts >= retry.attempts:
-            return ""
+        if trip.spent:
+            return "; not sent again because its body can be read only once"
         if asked is not None and asked > retry.max_retry_after:
             return f"; that is longer than the {retry.max_retry_after:g} s that this client would wait"
         if pause >= trip.time_left(self.clock.monotonic()):

@@ -9,7 +9,8 @@ from typing import Generic, Self, TypeVar, cast
 import anyio
 import attrs
 
-from klickdoxie_core.errors import ArgumentError, DecodeError
+from klickdoxie_core.dialect import Dialect
+from klickdoxie_core.errors import ArgumentError, DecodeError, SdkError
 
 T = TypeVar("T")
 
@@ -37,16 +38,17 @@ class Pages(Generic[T]):
     A page that repeats the one before raises `DecodeError` instead of going round for ever.
     """
 
-    def __init__(self, fetch: Fetch[T], start: object) -> None:
+    def __init__(self, fetch: Fetch[T], start: object, *, dialect: Dialect | None = None) -> None:
         self._fetch = fetch
         self._start = start
+        self._dialect = dialect or Dialect()
 
     def __aiter__(self) -> AsyncIterator[T]:
         return _Items(self.by_page())
 
     def by_page(self) -> AsyncIterator[Page[T]]:
         """The pages themselves; `page.next` is where a later run could resume."""
-        return _Walk(self._fetch, self._start)
+        return _Walk(self._fetch, self._start, self._dialect.own(DecodeError))
 
     async def first(self) -> T | None:
         """The first item; None when there is none."""
@@ -57,7 +59,7 @@ class Pages(Generic[T]):
     async def to_list(self, *, max_items: int | None = None) -> list[T]:
         """The items as a list, not more than `max_items`; no further page is fetched than that needs."""
         if max_items is not None and max_items < 0:
-            raise ArgumentError("max_items must not be negative")
+            raise self._dialect.own(ArgumentError)("max_items must not be negative")
         items: list[T] = []
         if max_items == 0:
             return items
@@ -70,7 +72,7 @@ class Pages(Generic[T]):
     def ahead(self, pages: int) -> AbstractAsyncContextManager[AsyncIterator[T]]:
         """Fetch up to so many pages in the background while the items of an earlier one are in use."""
         if pages < 1:
-            raise ArgumentError("ahead takes a number of pages from 1")
+            raise self._dialect.own(ArgumentError)("ahead takes a number of pages from 1")
         return self._ahead(pages)
 
     @asynccontextmanager
@@ -103,9 +105,10 @@ class Pages(Generic[T]):
 class _Walk(Generic[T]):
     """From page to page."""
 
-    def __init__(self, fetch: Fetch[T], start: object) -> None:
+    def __init__(self, fetch: Fetch[T], start: object, error: type[SdkError]) -> None:
         self._fetch = fetch
         self._at = start
+        self._error = error
         self._before: Page[T] | None = None
 
     def __aiter__(self) -> Self:
@@ -115,7 +118,8 @@ class _Walk(Generic[T]):
         if self._at is None:
             raise StopAsyncIteration
         page = await self._fetch(self._at)
-        _check_progress(self._before, page, self._at)
+        if (said := _going_round(self._before, page, self._at)) is not None:
+            raise self._error(f"{said}; stopped instead of going round for ever")
         self._before, self._at = page, page.next
         return page
 
@@ -140,18 +144,24 @@ class _Items(Generic[T]):
             self._items = iter(page.items)
 
 
-def by_number(fetch: Callable[[int], Awaitable[Page[T]]], *, start: int = 1) -> Pages[T]:
+def by_number(
+    fetch: Callable[[int], Awaitable[Page[T]]], *, start: int = 1, dialect: Dialect | None = None
+) -> Pages[T]:
     """Pages that are told by number; `Page.next` is the number of the next one, or None."""
-    return Pages(cast("Fetch[T]", fetch), start)
+    return Pages(cast("Fetch[T]", fetch), start, dialect=dialect)
 
 
-def by_cursor(fetch: Callable[[str], Awaitable[Page[T]]], *, start: str = "") -> Pages[T]:
+def by_cursor(
+    fetch: Callable[[str], Awaitable[Page[T]]], *, start: str = "", dialect: Dialect | None = None
+) -> Pages[T]:
     """Pages that each name the next one by a cursor; the first is fetched with `start`."""
-    return Pages(cast("Fetch[T]", fetch), start)
+    return Pages(cast("Fetch[T]", fetch), start, dialect=dialect)
 
 
-def _check_progress(before: Page[T] | None, page: Page[T], at: object) -> None:
+def _going_round(before: Page[T] | None, page: Page[T], at: object) -> str | None:
+    """What a page says that would never end; None for progress."""
     if page.next is not None and page.next == at:
-        raise DecodeError("a page names itself as the next one; stopped instead of going round for ever")
+        return "a page names itself as the next one"
     if before is not None and page.items and list(before.items) == list(page.items):
-        raise DecodeError("a page repeats the one before it; stopped instead of going round for ever")
+        return "a page repeats the one before it"
+    return None

@@ -25,6 +25,10 @@ MAX_REQUESTS: Final = 10_000
 START: Final = 1_735_689_600
 """2025-01-01 00:00:00 UTC, where the time of a sandbox begins."""
 
+_MULTIPART = re.compile(r'multipart/form-data;.*?boundary="?([^";]+)', re.IGNORECASE)
+_WORDS = re.compile(r'[; ](name|filename)="([^"]*)"')
+_MAX_PART_HEAD = 8192
+
 
 class Ticks:
     """A wall clock that goes on by one second each time it is asked."""
@@ -48,6 +52,30 @@ class Inbound:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     values: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class FormPart:
+    """One field of a multipart form; the content is a view, so that a large file is not copied."""
+
+    filename: str | None = None
+    content: memoryview = attrs.field(repr=False)
+
+
+def form_parts(inbound: Inbound) -> dict[str, FormPart]:
+    """The fields of a multipart form by their names; none for any other body."""
+    kind = _MULTIPART.match(inbound.headers.get("content-type", ""))
+    parts: dict[str, FormPart] = {}
+    if kind:
+        body, delimiter = inbound.body, f"\r\n--{kind[1]}".encode()
+        start = body.find(delimiter[2:])
+        while start >= 0 and (end := body.find(delimiter, start)) >= 0:
+            head, gap, _ = body[start : start + _MAX_PART_HEAD].partition(b"\r\n\r\n")
+            words = dict(_WORDS.findall(head.decode(errors="replace")))
+            content = memoryview(body)[start + len(head) + len(gap) : end]
+            parts[words.get("name", "")] = FormPart(filename=words.get("filename"), content=content)
+            start = end + len(delimiter)
+    return parts
 
 
 @attrs.frozen(kw_only=True)

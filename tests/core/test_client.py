@@ -17,12 +17,27 @@ from klickdoxie_core import ApiClient, Basic, Dialect, Effect, KeyPair, Resource
 from klickdoxie_core.call import Stream
 from klickdoxie_core.errors import (
     ArgumentError,
+    BadRequest,
     ConfigError,
+    Interrupted,
     ReadOnlyError,
     SdkError,
+    ServerError,
 )
+from klickdoxie_core.wire.base import Response, WireFailure
 from klickdoxie_core.wire.httpx_wire import HttpxWire
-from tests.core.support import BASE_URL, Client, FakeClock, ScriptedWire, a_call, answer, body_of, failure_of, unsent
+from tests.core.support import (
+    BASE_URL,
+    Client,
+    FakeClock,
+    ScriptedWire,
+    a_call,
+    answer,
+    body_of,
+    failure_of,
+    lost,
+    unsent,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +185,35 @@ async def test_a_stream_is_opened_anew_for_each_attempt() -> None:
 
 
 @pytest.mark.parametrize(
+    ("steps", "error", "text"),
+    [
+        ([unsent(), answer()], None, ""),
+        ([answer(503)], ServerError, "read only once"),
+        ([lost()], Interrupted, "read only once"),
+        ([answer(400)], BadRequest, "answered 400"),
+    ],
+)
+async def test_a_stream_that_is_spent_is_not_sent_again(
+    steps: list[Response | WireFailure], error: type[SdkError] | None, text: str
+) -> None:
+    """What can be read only once is sent again only if it never left."""
+    stream = Stream(open=aiter_nothing, content_type="text/csv", repeatable=False)
+    wire = ScriptedWire(*steps)
+    running = Shop(wire).run(a_call(Effect.REPEATABLE, stream=stream))
+    if error is None:
+        assert await running == {"ok": True}
+    else:
+        caught = await failure_of(running)
+        assert type(caught) is error
+        assert text in str(caught)
+
+
+async def aiter_nothing() -> AsyncIterator[bytes]:
+    """A body that no scripted wire reads."""
+    yield b""
+
+
+@pytest.mark.parametrize(
     "path",
     [
         *("", "x", "https://evil.example/x", "//evil.example/x", "/x?y=1", "/x#y", "/../x", "/x/..", "/./x", "/x/."),
@@ -313,6 +357,7 @@ async def test_a_closed_client_says_so() -> None:
     wire = ScriptedWire()
     async with Shop(wire) as shop:
         view = shop.with_options(timeout=1)
+    assert wire.closed == 1
     await shop.aclose()
     assert wire.closed == 1
     for each in (shop, view):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klickdoxie_core import ShapeError, new_converter, wire_name
-from klickdoxie_core.convert import Undecodable, parse_json, structure
+from klickdoxie_core.convert import Undecodable, loose_int, loose_str, parse_json, structure
 
 
 class Colour(enum.StrEnum):
@@ -153,6 +153,19 @@ def test_a_model_takes_what_it_knows_and_keeps_the_rest() -> None:
     assert made({"id": 5}, Person) == Person(id=5)
 
 
+@attrs.frozen(kw_only=True)
+class Kept:
+    id: int
+    raw: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    extra: Mapping[str, object] = attrs.field(factory=dict[str, object])
+
+
+def test_a_model_may_keep_all_that_was_sent() -> None:
+    """`raw` is the object as it came, and neither name is one of the wire."""
+    payload = {"id": 5, "raw": 1, "extra": 2, "neu": None}
+    assert made(payload, Kept) == Kept(id=5, raw=payload, extra={"raw": 1, "extra": 2, "neu": None})
+
+
 def test_a_model_without_room_drops_what_it_does_not_know() -> None:
     """A new field of the vendor breaks nobody."""
     assert made({"people": [], "neu": 1}, Team) == Team(people=[])
@@ -195,6 +208,31 @@ def test_a_hook_of_an_author_wins() -> None:
     assert structure(converter, {"id": "7"}, Person) == Person(id=7)
     assert structure(converter, ["1", "2"], list[int]) == [1, 2]
     assert structure(converter, True, bool) is True
+
+
+NO_INT: list[object] = [True, 1.0, "", "-1", "1.0", "1_0", "٥", "9" * 19, "abc", None, []]
+NO_STR: list[object] = [True, 1.5, None, [], {}]
+
+
+@pytest.mark.parametrize(
+    ("hook", "value", "result"),
+    [
+        (loose_int, 5, 5),
+        (loose_int, "0123", 123),
+        (loose_int, "9" * 18, 10**18 - 1),
+        *((loose_int, wrong, None) for wrong in NO_INT),
+        (loose_str, "ä", "ä"),
+        (loose_str, 5, "5"),
+        *((loose_str, wrong, None) for wrong in NO_STR),
+    ],
+)
+def test_loose_hooks_take_numbers_as_texts_and_back(hook: Any, value: object, result: object) -> None:
+    """Only where it cannot be anything else; truth is neither number nor text."""
+    if result is None:
+        with pytest.raises(ShapeError, match="expected a"):
+            hook(value, object)
+    else:
+        assert hook(value, object) == result
 
 
 @pytest.mark.parametrize(

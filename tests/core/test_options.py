@@ -52,6 +52,13 @@ def test_a_rate_is_a_number_above_zero_or_none(rate: Any) -> None:
         Limit(rate=rate)
 
 
+def test_the_defaults() -> None:
+    """What holds when nothing is said is part of what users rely on."""
+    retry = Retry(attempts=3, base=0.5, cap=8.0, max_retry_after=60.0, budget=100)
+    assert Options() == Options(timeout=30.0, deadline=120.0, retry=retry)
+    assert Limit() == Limit(concurrency=50, rate=None, burst=1)
+
+
 def test_replacing_keeps_what_is_not_given() -> None:
     """Each option is replaced alone."""
     before = Options(timeout=1, deadline=2, retry=Retry(attempts=5))

@@ -9,7 +9,18 @@ import pytest
 
 from klickdoxie_core.asgi import Message, Receive, Scope, Send
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.sandbox import LOST, MAX_REQUESTS, Answer, Inbound, RateGate, Received, Route, SandboxBase, Ticks
+from klickdoxie_core.sandbox import (
+    LOST,
+    MAX_REQUESTS,
+    Answer,
+    Inbound,
+    RateGate,
+    Received,
+    Route,
+    SandboxBase,
+    Ticks,
+    form_parts,
+)
 from klickdoxie_core.wire.in_process import InProcessTransport
 
 pytestmark = pytest.mark.anyio
@@ -221,6 +232,41 @@ def test_the_log_shows_no_path_and_no_body() -> None:
     inbound = Inbound(method="GET", path="/things/jürgen@example.com", body=b"geheim", headers={"cookie": "geheim"})
     assert repr(received) == "Received(operation='Look', method='GET', status=200, applied=True)"
     assert repr(inbound) == "Inbound(method='GET')"
+
+
+def _form(content_type: str, body: bytes) -> dict[str, tuple[str | None, bytes]]:
+    parts = form_parts(Inbound(method="POST", path="/", headers={"content-type": content_type}, body=body))
+    return {name: (part.filename, bytes(part.content)) for name, part in parts.items()}
+
+
+@pytest.mark.parametrize("boundary", ["grenze", '"grenze"', "grenze; charset=utf-8"])
+def test_a_form_comes_apart_into_its_fields(boundary: str) -> None:
+    """Names may hold umlauts and semicolons, and a file anything but the delimiter, even what looks like it."""
+    content = b"\r\n--grenz\r\n\r\n\xff--grenze"
+    body = (
+        b'Vorwort\r\n--grenze\r\nContent-Disposition: form-data; name="leer"\r\n\r\n\r\n'
+        b'--grenze\r\nContent-Disposition: form-data; name="file"; filename="'
+        + "Größe;1.png".encode()
+        + b'"\r\nContent-Type: image/png\r\n\r\n'
+        + content
+        + b"\r\n--grenze--\r\n"
+    )
+    expected = {"leer": (None, b""), "file": ("Größe;1.png", content)}
+    assert _form(f"multipart/form-data; boundary={boundary}", body) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"--x\r\n\r\n\r\n--x--"),
+        ("multipart/form-data", b"--x\r\n\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nabgebrochen'),
+    ],
+)
+def test_what_is_no_whole_form_has_no_fields(content_type: str, body: bytes) -> None:
+    """Another type, a missing boundary, and a body that breaks off."""
+    assert _form(content_type, body) == {}
 
 
 async def test_another_process_can_ask_for_the_counters_whatever_is_planned() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +17,7 @@ from klicktipp_async.csv_import.survey import survey
 from klicktipp_async.csv_import.table import open_table
 from klicktipp_async.csv_import.triage import triage
 
+Example = Callable[[str], ModuleType]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RESERVED = re.compile(r"(example\.(com|org|net)|[a-z-]+\.example)", re.IGNORECASE)
 FICTIONAL = re.compile(
@@ -26,17 +26,15 @@ FICTIONAL = re.compile(
 
 
 @pytest.fixture
-def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def maker(example: Example) -> ModuleType:
     """The generator."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    return importlib.import_module("make_contacts")
+    return example("make_contacts")
 
 
 @pytest.fixture
-def demo(maker: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The demonstration, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return importlib.import_module("demo")
+def demo(example: Example) -> ModuleType:
+    """The demonstration."""
+    return example("klicktipp_demo")
 
 
 @pytest.fixture
@@ -100,13 +98,6 @@ def test_the_demonstration_succeeds(
     printed = capfd.readouterr().out
     assert "every valid contact arrived exactly once" in printed
     assert "WRONG" not in printed
-
-
-def test_the_demonstration_fails_when_a_figure_is_off(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    """A demonstration that cannot fail would show nothing."""
-    assert demo.show([demo.Figure("contacts", 2, 2), demo.Figure("tags", None, 0)]) == 1
-    assert capsys.readouterr().out.count("WRONG") == 1
-    assert demo.show([demo.Figure("contacts", 2, 3)]) == 1
 
 
 def _labels() -> dict[str, str]:

@@ -12,8 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).with_name("exports.json")
-PACKAGES = ("klickdoxie_core", "klicktipp_async", "klicktipp_async.sandbox", "klicktipp_async.webhooks")
-HEAVY = {"uvicorn", "respx", "pytest", "trio", "sqlite3", "tomllib", "email_validator"}
+PACKAGES = (
+    "klickdoxie_core",
+    "klicktipp_async",
+    "klicktipp_async.sandbox",
+    "klicktipp_async.webhooks",
+    "doxie_async",
+    "doxie_async.sandbox",
+    "doxie_async.webhooks",
+)
+HEAVY = {"uvicorn", "respx", "pytest", "trio", "sqlite3", "tomllib", "yaml", "fastapi"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -42,8 +50,7 @@ def test_import_in_a_fresh_interpreter(package: str) -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert not loaded & HEAVY
-    if package == "klickdoxie_core":
-        assert "klicktipp_async" not in loaded
+    assert not loaded & {"klicktipp_async", "doxie_async"} - {package.partition(".")[0]}
 
 
 def test_imports_go_one_way() -> None:

@@ -13,6 +13,8 @@ import pytest
 from klicktipp_async.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXPECTED = (("Jörg\n", 1), ("", 100), (" 1\n", 0), ("True\n404\n", 0))
+"""What each block prints at its end, and the contacts that it leaves at the fake KlickTipp."""
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
@@ -39,9 +41,14 @@ async def test_block(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KLICKTIPP_USERNAME", box.username)
         monkeypatch.setenv("KLICKTIPP_PASSWORD", box.password)
         said = await anyio.to_thread.run_sync(run, BLOCKS[number])
-    expected = {0: "Jörg\n", 1: "", 2: " 1\n"}
-    assert said.endswith(expected[number])
-    assert len(box.contacts) == {0: 1, 1: 100, 2: 0}[number]
+    printed, contacts = EXPECTED[number]
+    assert said.endswith(printed)
+    assert len(box.contacts) == contacts
+
+
+def test_every_block_is_expected() -> None:
+    """A block that comes or goes does so together with its line here."""
+    assert len(BLOCKS) == len(EXPECTED)
 
 
 def test_the_first_block_is_short() -> None:

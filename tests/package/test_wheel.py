@@ -81,8 +81,9 @@ def test_contents(wheel: Path) -> None:
     """The wheel holds the packages with their type markers, and nothing from around them."""
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"klickdoxie_core", "klicktipp_async"}
-    assert {"klickdoxie_core/py.typed", "klicktipp_async/py.typed"} <= set(names)
+    packages = {"klickdoxie_core", "klicktipp_async", "doxie_async"}
+    assert tops == packages
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -92,10 +93,11 @@ def test_it_runs_beside_a_package_named_shared(consumer: Path) -> None:
     assert (done.stdout, done.returncode) == ("ConnectFailed\n", 0), done.stderr
 
 
-def test_the_command_is_there(consumer: Path) -> None:
+@pytest.mark.parametrize("command", ["klicktipp", "doxie"])
+def test_the_command_is_there(consumer: Path, command: str) -> None:
     """The console script runs without any extra."""
-    done = run(consumer / ".venv" / "bin" / "klicktipp", "--version", cwd=consumer)
-    assert (done.returncode, done.stdout[:10]) == (0, "klicktipp "), done.stderr
+    done = run(consumer / ".venv" / "bin" / command, "--version", cwd=consumer)
+    assert (done.returncode, done.stdout.split()[0]) == (0, command), done.stderr
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])

@@ -16,6 +16,7 @@ import httpx
 
 from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
 from klickdoxie_core.wire.body import read_body
+from klickdoxie_core.wire.outgoing import Outgoing
 from klickdoxie_core.wire.pool import LifoTransport
 
 CONNECT_TIMEOUT = 10.0
@@ -48,15 +49,18 @@ class HttpxWire:
         if self._client.is_closed:
             raise WireFailure(Failure.CLOSED, sent=False)
         trace = _Trace()
-        built = self._build(request, trace)
+        body = _outgoing(request)
+        built = self._build(request, body, trace)
         exchange = partial(self._exchange, built, request.max_body, trace)
+        if isinstance(body, Outgoing):
+            exchange = partial(_feed, body, exchange)
         with anyio.move_on_after(request.timeout):
             # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task
             # of its own the exchange only ever meets a cancel scope. Our pool throws the one connection away instead.
             return await (exchange() if self._owned else _in_own_task(exchange))
         raise WireFailure(Failure.TIMEOUT, sent=trace.may_have_left)
 
-    def _build(self, request: Request, trace: _Trace) -> httpx.Request:
+    def _build(self, request: Request, body: bytes | Outgoing | None, trace: _Trace) -> httpx.Request:
         # A queue in a foreign pool ends a little before the attempt: it then says itself that nothing was sent.
         timeout = self._library.Timeout(
             None, connect=min(CONNECT_TIMEOUT, request.timeout), pool=_QUEUE_SHARE * request.timeout
@@ -66,7 +70,7 @@ class HttpxWire:
                 request.method,
                 request.url,
                 headers=dict(request.headers),
-                content=request.body() if callable(request.body) else request.body,
+                content=body,
                 timeout=timeout,
                 extensions={"trace": trace},
             )
@@ -180,6 +184,24 @@ class _Trace:
 def _is_connect(info: Mapping[str, Any]) -> bool:
     """Whether the headers are those of the tunnel through a proxy, not of our request."""
     return getattr(info.get("request"), "method", b"") == b"CONNECT"
+
+
+def _outgoing(request: Request) -> bytes | Outgoing | None:
+    if not callable(request.body):
+        return request.body
+    length = request.headers.get("content-length")
+    return Outgoing(request.body(), None if length is None else int(length))
+
+
+async def _feed(body: Outgoing, exchange: Callable[[], Awaitable[Response]]) -> Response:
+    """The answer, or what the body's own source has raised, as it was."""
+    try:
+        return await exchange()
+    except Exception as error:  # noqa: BLE001 - raised below, where it gets no other context
+        failure = error if body.error is None else body.error
+    finally:
+        await body.aclose()
+    raise failure
 
 
 async def _read(response: httpx.Response, limit: int) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import anyio
@@ -12,6 +12,7 @@ import pytest
 
 from klickdoxie_core import Call, Clock, Effect, Grant, Limit, Scheme, recording
 from klickdoxie_core.auth.scheme import Run
+from klickdoxie_core.call import Stream
 from klickdoxie_core.errors import (
     ConnectFailed,
     DeadlineExceeded,
@@ -172,6 +173,22 @@ async def test_a_call_renews_once_at_the_most() -> None:
     caught = await failure_of(service.client().run(THING))
     assert (type(caught), caught.attempts, caught.renewals) == (Forbidden, 1, 1)
     assert service.seen == ["key-1", "key-2"]
+
+
+async def test_a_body_that_is_spent_is_not_replayed() -> None:
+    """The call ends with the refusal, and the next one finds the session renewed."""
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    service = Service()
+    client = service.client()
+    await client.run(THING)
+    service.valid = "none"
+    stream = Stream(open=nothing, content_type="text/csv", repeatable=False)
+    caught = await failure_of(client.run(a_call(Effect.REPEATABLE, auth="account", stream=stream)))
+    assert (type(caught), caught.attempts, caught.renewals) == (Forbidden, 1, 0)
+    assert (service.seen, service.logins) == (["key-1", "key-1"], 2)
 
 
 @pytest.mark.parametrize("together", [True, False])

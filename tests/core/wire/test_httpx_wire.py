@@ -35,7 +35,7 @@ from tests.core.wire.raw_server import (
 pytestmark = [pytest.mark.anyio, GENERATORS_LEFT]
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-SHORT = 0.1
+SHORT = 0.15
 """Seconds, where the fault is that nothing comes."""
 
 
@@ -66,9 +66,6 @@ async def fails(wire: HttpxWire, url: str, *, seconds: float = 2.0, max_body: in
     with anyio.fail_after(seconds + 0.5), pytest.raises(WireFailure) as caught:
         await wire.send(ask(url, timeout=seconds, max_body=max_body))
     return caught.value
-
-
-# --- Before anything is sent -----------------------------------------------------------------------------------------
 
 
 async def test_a_refused_connection_was_never_sent(wire: HttpxWire) -> None:
@@ -158,9 +155,6 @@ async def test_a_closed_wire_sends_nothing(wire: HttpxWire) -> None:
         failure = await fails(wire, server.url)
         assert (failure.failure, failure.sent) == (Failure.CLOSED, False)
         assert len(server.requests) == 1
-
-
-# --- Sent, and no usable answer --------------------------------------------------------------------------------------
 
 
 async def read_head_and_close(peer: Peer) -> None:
@@ -272,9 +266,6 @@ async def test_an_answer_beyond_the_limit_is_refused_at_once(wire: HttpxWire, pl
         await server.until_open(0)
 
 
-# --- TLS -------------------------------------------------------------------------------------------------------------
-
-
 async def test_tls_works_with_a_trusted_certificate(wire: HttpxWire, trusted: ssl.SSLContext) -> None:
     """Calls in a row share the one connection."""
     async with serving(answer(), tls=trusted) as server:
@@ -311,9 +302,6 @@ async def test_a_client_certificate_asked_for_after_the_handshake_leaves_the_req
         failure = await fails(wire, server.url)
         assert (failure.failure, failure.sent) == (Failure.INTERRUPTED, True)
         assert server.requests == []
-
-
-# --- Answers ---------------------------------------------------------------------------------------------------------
 
 
 async def test_the_request_arrives_as_it_was_asked(wire: HttpxWire) -> None:
@@ -374,9 +362,6 @@ async def test_an_answer_does_not_show_its_content() -> None:
     response = Response(status=200, headers={"set-cookie": "SESS=geheim"}, body=b"geheim")
     request = ask("http://geheim/", headers={"x-ci": "geheim"}, body=b"geheim")
     assert "geheim" not in repr(response) + repr(request)
-
-
-# --- What an exchange never does -------------------------------------------------------------------------------------
 
 
 async def test_a_cookie_never_comes_back(wire: HttpxWire) -> None:

@@ -130,9 +130,6 @@ async def test_a_client_that_was_closed_sends_nothing(library: Any) -> None:
         assert server.accepted == 0
 
 
-# --- What the client brings and must not use -------------------------------------------------------------------------
-
-
 async def test_cookies_of_the_client_are_not_sent(library: Any) -> None:
     """Neither those that it came with nor those that answers set; only the request's own."""
     async with (
@@ -166,7 +163,7 @@ async def test_redirects_are_not_followed_even_if_the_client_does(library: Any) 
 async def test_timeouts_of_the_client_do_not_count(library: Any, seconds: float | None) -> None:
     """The request's own timeout holds, whether the client's is shorter or there is none."""
     async with serving(after_request(b"", end="hang")) as server:
-        failure = await fails(client_of(library, timeout=seconds), ask(server.url, timeout=0.1))
+        failure = await fails(client_of(library, timeout=seconds), ask(server.url, timeout=0.15))
         assert (failure.failure, failure.sent) == (Failure.TIMEOUT, True)
         await server.until_open(0)
 
@@ -176,9 +173,6 @@ async def test_encodings_of_the_client_are_not_asked_for(library: Any) -> None:
     async with serving(answer()) as server:
         await send(client_of(library), ask(server.url, headers={"accept-encoding": "gzip"}))
         assert server.requests[0].headers["accept-encoding"] == "gzip"
-
-
-# --- Sent or not, by what the transport tells ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -192,7 +186,7 @@ async def test_encodings_of_the_client_are_not_asked_for(library: Any) -> None:
 async def test_a_request_that_broke_off_was_sent(library: Any, play: Play, failure: Failure) -> None:
     """The same faults mean the same as in our own pool."""
     async with serving(play) as server:
-        caught = await fails(client_of(library), ask(server.url, timeout=0.1))
+        caught = await fails(client_of(library), ask(server.url, timeout=0.15))
         assert (caught.failure, caught.sent) == (failure, True)
         await server.until_open(0)
 
@@ -226,7 +220,7 @@ async def test_a_handshake_that_hangs_was_never_sent_and_leaves_no_socket(librar
     """Its socket is closed when the time is up, not when the garbage is collected."""
     async with serving(at_once(end="hang")) as server, client_of(library) as client:
         with pytest.raises(WireFailure) as caught:
-            await HttpxWire(client, owned=False).send(ask(server.url.replace("http:", "https:"), timeout=0.1))
+            await HttpxWire(client, owned=False).send(ask(server.url.replace("http:", "https:"), timeout=0.15))
         assert (caught.value.failure, caught.value.sent) == (Failure.TIMEOUT, False)
         await server.until_open(0)
 
@@ -242,7 +236,7 @@ async def test_waiting_for_a_full_pool_was_never_sent(library: Any) -> None:
         group.start_soon(wire.send, ask(server.url, timeout=30.0))
         await server.until_requests(1)
         with pytest.raises(WireFailure) as caught:
-            await wire.send(ask(server.url, timeout=0.1))
+            await wire.send(ask(server.url, timeout=0.5))
         failure = caught.value
         assert (failure.failure, failure.sent, failure.detail) == (Failure.CONNECT, False, "PoolTimeout")
         group.cancel_scope.cancel()
@@ -266,7 +260,7 @@ def refuse_tunnel(status: str) -> Play:
 async def test_a_tunnel_that_a_proxy_refuses_was_never_sent(library: Any, play: Play, failure: Failure) -> None:
     """The proxy's own request is not ours."""
     async with serving(play) as proxy:
-        caught = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/", timeout=0.1))
+        caught = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/", timeout=0.15))
         assert (caught.failure, caught.sent) == (failure, False)
         assert [seen.method for seen in proxy.requests] == ["CONNECT"]
         await proxy.until_open(0)
@@ -295,9 +289,6 @@ async def test_a_request_to_a_forwarding_proxy_is_sent(library: Any) -> None:
         failure = await fails(client_of(library, proxy=proxy.url), ask(ANYWHERE))
         assert (failure.failure, failure.sent) == (Failure.INTERRUPTED, True)
         assert [seen.target for seen in proxy.requests] == [ANYWHERE]
-
-
-# --- Transports that do not trace ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -373,9 +364,6 @@ async def test_a_mistake_in_a_users_own_transport_or_hook_comes_through(library:
     client = client_of(library, transport=transport, event_hooks={"response": [hook]})
     with pytest.raises(ZeroDivisionError):
         await send(client, ask(ANYWHERE))
-
-
-# --- Answers of mocked transports ------------------------------------------------------------------------------------
 
 
 class Stream:

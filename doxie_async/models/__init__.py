@@ -1,0 +1,1 @@
+"""What Doxie answers, as frozen values: what the reference names, and everything else beside it."""

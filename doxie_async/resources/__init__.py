@@ -1,0 +1,1 @@
+"""Every operation once, grouped as the reference groups them."""

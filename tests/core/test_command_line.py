@@ -1,0 +1,198 @@
+"""What the command lines share: exit codes, streams, the served sandbox, arguments and columns."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import socket
+import sys
+from importlib.metadata import PackageNotFoundError
+from typing import NoReturn
+
+import anyio
+import httpx
+import pytest
+
+from klickdoxie_core import command_line
+from klickdoxie_core.errors import ArgumentError, ConfigError, Forbidden, Interrupted, SdkError, Unauthorized
+from klickdoxie_core.sandbox import Answer, Inbound, Route, SandboxBase
+
+
+class Enough(Exception):
+    """Ends a server that would run for ever."""
+
+
+def parser(outcome: int | BaseException = 0) -> argparse.ArgumentParser:
+    """A program with one command that returns or raises this."""
+
+    async def command(options: argparse.Namespace) -> int:
+        sys.stdout.write(f"{options.word}\n")
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    made = argparse.ArgumentParser(prog="dienst")
+    made.add_argument("word")
+    made.set_defaults(command=command, interrupted=130)
+    return made
+
+
+def test_a_command_decides_about_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """It gets what the parser has read."""
+    assert command_line.run(parser(7), ["Größe"]) == 7
+    assert capsys.readouterr() == ("Größe\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Unauthorized("kaputt"), 3),
+        (Forbidden("kaputt"), 3),
+        (ConfigError("kaputt"), 2),
+        (ArgumentError("kaputt"), 2),
+        (OSError("kaputt"), 2),
+        (Interrupted("kaputt"), 1),
+        (SdkError("kaputt"), 1),
+    ],
+)
+def test_an_error_has_an_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """What happened is told on standard error, without a traceback."""
+    assert command_line.run(parser(error), ["x"]) == code
+    assert capsys.readouterr().err == "dienst: kaputt\n"
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    """Any other exception has its traceback."""
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(parser(ZeroDivisionError()), ["x"])
+
+
+def test_ctrl_c_has_the_code_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some commands can only be ended that way, which is no failure then."""
+    assert command_line.run(parser(KeyboardInterrupt()), ["x"]) == 130
+    forever = parser(KeyboardInterrupt())
+    forever.set_defaults(interrupted=0)
+    assert command_line.run(forever, ["x"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_while_an_argument_is_read() -> None:
+    """It can come from standard input, where somebody is typing."""
+
+    def typed(_: str) -> NoReturn:
+        raise KeyboardInterrupt
+
+    reading = parser()
+    reading.add_argument("data", type=typed)
+    assert command_line.run(reading, ["x", "-"]) == 130
+
+
+def test_wrong_arguments_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    """The parser exits by itself."""
+    with pytest.raises(SystemExit) as caught:
+        command_line.run(parser(), [])
+    assert caught.value.code == 2
+    assert "usage: dienst" in capsys.readouterr().err
+
+
+def test_a_console_that_cannot_show_a_name_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be shown becomes a question mark, on both streams."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    assert command_line.run(parser(SdkError("Blüte")), ["Größe"]) == 1
+    for stream in streams:
+        stream.seek(0)
+    assert [stream.read() for stream in streams] == ["Gr??e\n", "dienst: Bl?te\n"]
+
+
+def test_httpx_does_not_log_addresses() -> None:
+    """Its logger would write the address of every request."""
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    command_line.run(parser(), ["x"])
+    assert logging.getLogger("httpx").level == logging.WARNING
+
+
+def test_a_sandbox_is_served_with_the_way_to_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variables are told as a shell takes them, as soon as it answers."""
+    answers: list[int] = []
+
+    def hello(_: Inbound) -> Answer:
+        return Answer.of("Guten Tag")
+
+    async def ask_once() -> NoReturn:
+        told.append(capsys.readouterr().out)
+        url = told[0].splitlines()[0].split()[5].rstrip(";")
+        async with httpx.AsyncClient(base_url=url) as client:
+            answers.append((await client.get("/")).status_code)
+        raise Enough
+
+    told: list[str] = []
+    monkeypatch.setattr(anyio, "sleep_forever", ask_once)
+    box = SandboxBase([Route(operation="Grüßen", method="GET", template="/", handler=hello)])
+    with pytest.raises(Enough):
+        anyio.run(command_line.serve, box, "Dienst", 0, lambda url: {"URL": url, "PASSWORT": "Blüte; 5 g"})
+    first, empty, exported, password = told[0].splitlines()
+    url = exported.removeprefix("export URL=")
+    assert (first, empty, password) == (
+        f"a fake Dienst listens on {url}; Ctrl-C ends it",
+        "",
+        "export PASSWORT='Blüte; 5 g'",
+    )
+    assert answers == [200]
+
+
+def test_a_taken_port_is_told() -> None:
+    """Two servers cannot share one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        anyio.run(command_line.serve, SandboxBase([]), "Dienst", taken.getsockname()[1], lambda _: {})
+
+
+def test_serving_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without uvicorn the message says what to install."""
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ConfigError, match=r"klickdoxie\[sandbox\]"):
+        anyio.run(command_line.serve, SandboxBase([]), "Dienst", 0, lambda _: {})
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("8082", 8082), ("65535", 65535)])
+def test_ports(text: str, number: int) -> None:
+    """Every port is taken, and 0 for a free one."""
+    assert command_line.port_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("-1", argparse.ArgumentTypeError), ("65536", argparse.ArgumentTypeError), ("acht", ValueError)]
+)
+def test_what_is_no_port(text: str, error: type[Exception]) -> None:
+    """Both are what a parser takes for a wrong argument."""
+    with pytest.raises(error):
+        command_line.port_number(text)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_version_is_told(found: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is that of the installed package, if it is installed."""
+
+    def version(_: str) -> str:
+        if not found:
+            raise PackageNotFoundError
+        return "1.2.3"
+
+    monkeypatch.setattr(command_line, "version", version)
+    telling = parser()
+    command_line.add_version(telling)
+    with pytest.raises(SystemExit) as caught:
+        telling.parse_args(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == ("dienst 1.2.3\n" if found else "dienst of unknown version\n")
+
+
+def test_columns_stand_one_below_the_other() -> None:
+    """The widest cell counts, and no line ends with spaces."""
+    assert command_line.columns([["id", "name", "x"], ["1", "Blütenhonig", ""], ["23", "", "y"]]) == (
+        "id  name         x\n1   Blütenhonig\n23               y"
+    )
