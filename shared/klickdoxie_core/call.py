@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import json
 import re
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -112,6 +113,22 @@ class Call(Generic[T]):
         """The absolute URL; raises ValueError for a path value that would leave its place."""
         url = (self.origin or base_url) + expand(self.template, self.path)
         return f"{url}?{urlencode(self.query)}" if self.query else url
+
+
+def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], AsyncIterable[bytes]] | None:
+    """What is sent, and the headers that say what it is."""
+    if call.stream is not None:
+        headers["content-type"] = call.stream.content_type
+        if call.stream.length is not None:
+            headers["content-length"] = str(call.stream.length)
+        return call.stream.open
+    if call.form is not None:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        return urlencode(call.form).encode("ascii")
+    if call.body is not None:
+        headers["content-type"] = "application/json"
+        return json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return None
 
 
 def expand(template: str, values: Mapping[str, str | int]) -> str:

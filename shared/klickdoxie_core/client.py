@@ -199,6 +199,8 @@ class ApiClient:
         """Log out where there was a login, and close our own connections. Does nothing on a view or a second time."""
         if not self._owner or self._engine.home.closed:
             return
+        if (said := self._engine.home.stranger()) is not None:
+            raise self.dialect.own(ConfigError)(said)
         try:
             for lease in self._leases.values():
                 await lease.aclose()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterable, Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
-from urllib.parse import urlencode
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import anyio
 import attrs
 import cattrs
 
 from klickdoxie_core.auth.lease import Held, Lease
-from klickdoxie_core.call import Call, Effect
+from klickdoxie_core.call import Call, Effect, encoded
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import Undecodable, parse_json, structure
 from klickdoxie_core.dialect import Dialect, Explained
@@ -20,55 +18,22 @@ from klickdoxie_core.errors import (
     ArgumentError,
     ConfigError,
     DeadlineExceeded,
-    Facts,
     ReadOnlyError,
     SdkError,
 )
 from klickdoxie_core.home import Home
 from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable, retry_after
 from klickdoxie_core.limiter import Limiter
-from klickdoxie_core.observe import Announcer, Attempt, Exchange
+from klickdoxie_core.observe import Announcer
 from klickdoxie_core.options import Options
-from klickdoxie_core.redact import mask, mask_payload, safe_headers
+from klickdoxie_core.redact import mask, mask_payload
+from klickdoxie_core.trip import Problem, Trip
 from klickdoxie_core.wire.base import Failure, Request, Response, Wire, WireFailure
 
 T = TypeVar("T")
 
 _NO_BODY = frozenset({204, 205})
 _MAY_ASK_TO_WAIT = frozenset({429, 503})
-
-
-@attrs.define(eq=False, kw_only=True)
-class Trip(Generic[T]):
-    """What is known of one call while it is under way."""
-
-    call: Call[T]
-    options: Options
-    started: float
-    attempts: int = 0
-    renewals: int = 0
-    waited: float = 0.0
-    in_doubt: bool = False
-    transients: int = 0
-    replayed: bool = False
-    spent: bool = False
-    status: int | None = None
-    last: Response | None = None
-
-    def time_left(self, now: float) -> float:
-        """Seconds until the call's deadline."""
-        return self.started + self.options.deadline - now
-
-
-@attrs.frozen(kw_only=True)
-class Problem:
-    """Why an attempt did not give a result, and what that means."""
-
-    verdict: Verdict
-    message: str
-    explained: Explained | None = None
-    payload: object = None
-    paths: tuple[str, ...] = ()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -101,7 +66,7 @@ class Engine:
             raise
         finally:
             if self.announcer.listening():
-                self.announcer.exchange(self._exchange(trip, error))
+                self.announcer.exchange(trip.exchange(error, self.clock.monotonic()))
 
     async def _travel(self, trip: Trip[T], request: Request) -> T:
         lease = self.leases[trip.call.auth] if trip.call.auth is not None else None
@@ -147,7 +112,7 @@ class Engine:
         headers = {**self.headers, **(call.headers or {})}
         try:
             url = call.target(self.base_url)
-            body = _body(call, headers)
+            body = encoded(call, headers)
         except UnicodeEncodeError:
             raise self._error(trip, ArgumentError, "a value holds characters that UTF-8 cannot carry") from None
         except (ValueError, TypeError, RecursionError) as error:
@@ -223,7 +188,7 @@ class Engine:
             trip.spent = isinstance(outcome, Response) or outcome.sent
         trip.status = outcome.status
         if self.announcer.listening():
-            self.announcer.attempt(self._told(trip, outcome, self.clock.monotonic() - before))
+            self.announcer.attempt(trip.attempt(outcome, self.clock.monotonic() - before))
         return outcome
 
     def _decode(self, trip: Trip[T], response: Response) -> T | Problem:
@@ -321,7 +286,7 @@ class Engine:
     def _problem(self, trip: Trip[Any], problem: Problem, message: str, asked: float | None) -> SdkError:
         explained = problem.explained
         facts = attrs.evolve(
-            self._facts(trip),
+            trip.facts(),
             body=mask_payload(problem.payload),
             paths=problem.paths,
             retry_after=asked,
@@ -332,65 +297,7 @@ class Engine:
         return self.dialect.own(problem.verdict.error)(message, facts)
 
     def _error(self, trip: Trip[Any], error: type[SdkError], message: str) -> SdkError:
-        return self.dialect.own(error)(message, self._facts(trip))
-
-    def _facts(self, trip: Trip[Any]) -> Facts:
-        call = trip.call
-        return Facts(
-            operation=call.operation,
-            method=call.method,
-            template=call.template,
-            effect=call.effect,
-            status=trip.status,
-            attempts=trip.attempts,
-            renewals=trip.renewals,
-            waited=trip.waited,
-            maybe_applied=trip.in_doubt,
-        )
-
-    def _told(self, trip: Trip[Any], outcome: Response | WireFailure, seconds: float) -> Attempt:
-        call = trip.call
-        return Attempt(
-            operation=call.operation,
-            method=call.method,
-            template=call.template,
-            number=trip.attempts,
-            status=outcome.status,
-            failure=outcome.failure.value if isinstance(outcome, WireFailure) else None,
-            seconds=seconds,
-        )
-
-    def _exchange(self, trip: Trip[Any], error: BaseException | None) -> Exchange:
-        call, last = trip.call, trip.last
-        return Exchange(
-            operation=call.operation,
-            method=call.method,
-            template=call.template,
-            status=trip.status,
-            headers=safe_headers(last.headers) if last is not None else {},
-            attempts=trip.attempts,
-            renewals=trip.renewals,
-            waited=trip.waited,
-            seconds=self.clock.monotonic() - trip.started,
-            error=type(error).__name__ if error is not None else None,
-            replayed=trip.replayed,
-        )
-
-
-def _body(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], AsyncIterable[bytes]] | None:
-    """What is sent, and the headers that say what it is."""
-    if call.stream is not None:
-        headers["content-type"] = call.stream.content_type
-        if call.stream.length is not None:
-            headers["content-length"] = str(call.stream.length)
-        return call.stream.open
-    if call.form is not None:
-        headers["content-type"] = "application/x-www-form-urlencoded"
-        return urlencode(call.form).encode("ascii")
-    if call.body is not None:
-        headers["content-type"] = "application/json"
-        return json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return None
+        return self.dialect.own(error)(message, trip.facts())
 
 
 def _loose_payload(response: Response) -> object:

@@ -375,8 +375,9 @@ def test_a_client_belongs_to_one_event_loop(backends: tuple[str, str]) -> None:
         return await shop.request("GET", "/x")
 
     assert anyio.run(use, backend=backends[0]) == {"ok": True}
-    with pytest.raises(OwnConfigError, match="another event loop"):
-        anyio.run(use, backend=backends[1])
+    for foreign in (use, shop.aclose):
+        with pytest.raises(OwnConfigError, match="another event loop"):
+            anyio.run(foreign, backend=backends[1])
 
 
 async def test_a_client_belongs_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

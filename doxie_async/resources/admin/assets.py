@@ -26,6 +26,8 @@ class Assets(DoxieResource):
     async def upload(self, file: File, *, filename: str | None = None) -> Asset:
         """Upload a file of any size; it is read while it is sent (Upload an editor asset). Never sent twice.
 
+        A large one needs more time than other calls: `doxie.with_options(timeout=…, deadline=…)`.
+
         Args:
             file: A path, bytes, or an async iterator of bytes. An iterator can be read only once, so that an answer
                 which would be waited out or met with a new token is raised instead; its own errors come as they are.

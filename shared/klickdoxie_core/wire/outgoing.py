@@ -30,15 +30,15 @@ class Outgoing:
             piece = await anext(self._pieces)
         except StopAsyncIteration:
             if self._left:
-                raise _wrong("shorter") from None
+                raise _stopped("the body is shorter than it said") from None
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised by the wire, past the HTTP library, which would change it
             self.error = error
-            raise
+            raise _stopped("the body's source has failed") from None
         if self._left is not None:
             self._left -= len(piece)
             if self._left < 0:
-                raise _wrong("longer")
+                raise _stopped("the body is longer than it said")
         return piece
 
     async def aclose(self) -> None:
@@ -49,5 +49,5 @@ class Outgoing:
                 await close()
 
 
-def _wrong(how: str) -> WireFailure:
-    return WireFailure(Failure.INVALID, sent=True, detail=f"the body is {how} than it said")
+def _stopped(detail: str) -> WireFailure:
+    return WireFailure(Failure.INVALID, sent=True, detail=detail)

@@ -1,0 +1,96 @@
+"""One call under way: what is known of it, and how errors and observers are told."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import attrs
+
+from klickdoxie_core.call import Call
+from klickdoxie_core.dialect import Explained
+from klickdoxie_core.errors import Facts
+from klickdoxie_core.judge import Verdict
+from klickdoxie_core.observe import Attempt, Exchange
+from klickdoxie_core.options import Options
+from klickdoxie_core.redact import safe_headers
+from klickdoxie_core.wire.base import Response, WireFailure
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False, kw_only=True)
+class Trip(Generic[T]):
+    """What is known of one call while it is under way."""
+
+    call: Call[T]
+    options: Options
+    started: float
+    attempts: int = 0
+    renewals: int = 0
+    waited: float = 0.0
+    in_doubt: bool = False
+    transients: int = 0
+    replayed: bool = False
+    spent: bool = False
+    status: int | None = None
+    last: Response | None = None
+
+    def time_left(self, now: float) -> float:
+        """Seconds until the call's deadline."""
+        return self.started + self.options.deadline - now
+
+    def facts(self) -> Facts:
+        """What an error says of the call so far."""
+        call = self.call
+        return Facts(
+            operation=call.operation,
+            method=call.method,
+            template=call.template,
+            effect=call.effect,
+            status=self.status,
+            attempts=self.attempts,
+            renewals=self.renewals,
+            waited=self.waited,
+            maybe_applied=self.in_doubt,
+        )
+
+    def attempt(self, outcome: Response | WireFailure, seconds: float) -> Attempt:
+        """What observers hear of the attempt that just ended."""
+        call = self.call
+        return Attempt(
+            operation=call.operation,
+            method=call.method,
+            template=call.template,
+            number=self.attempts,
+            status=outcome.status,
+            failure=outcome.failure.value if isinstance(outcome, WireFailure) else None,
+            seconds=seconds,
+        )
+
+    def exchange(self, error: BaseException | None, now: float) -> Exchange:
+        """What observers hear of the call when it has ended."""
+        call, last = self.call, self.last
+        return Exchange(
+            operation=call.operation,
+            method=call.method,
+            template=call.template,
+            status=self.status,
+            headers=safe_headers(last.headers) if last is not None else {},
+            attempts=self.attempts,
+            renewals=self.renewals,
+            waited=self.waited,
+            seconds=now - self.started,
+            error=type(error).__name__ if error is not None else None,
+            replayed=self.replayed,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """Why an attempt did not give a result, and what that means."""
+
+    verdict: Verdict
+    message: str
+    explained: Explained | None = None
+    payload: object = None
+    paths: tuple[str, ...] = ()
