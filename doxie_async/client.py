@@ -15,6 +15,7 @@ from doxie_async.resources.admin import Admin
 from doxie_async.resources.sending import Consents, Events, Injector, Mailer, Processes, QrCodes, Surveys
 from doxie_async.routes import Auth, Routes
 from klickdoxie_core import ApiClient, Basic, Bearer, ClientCredentials, Scheme
+from klickdoxie_core import ArgumentError as CoreArgumentError
 from klickdoxie_core.call import expand
 from klickdoxie_core.client import ClientOptions
 
@@ -83,10 +84,13 @@ class Doxie(ApiClient):
         with the real routes. What is given as an argument wins.
 
         Raises:
-            ConfigError: Names every variable that is missing.
+            ConfigError: Names every variable that is missing, or says what is wrong with one.
         """
         env = os.environ
-        api_user, admin = _credentials_from(env)
+        try:
+            api_user, admin = _credentials_from(env)
+        except CoreArgumentError as error:
+            raise ArgumentError(error.message) from None
         if base_url := env.get("DOXIE_BASE_URL"):
             options.setdefault("base_url", base_url)
         return cls(env["DOXIE_TENANT"], api_user=api_user, admin=admin, **options)

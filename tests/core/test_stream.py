@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 
 from klickdoxie_core import Bearer, Call, Effect, Retry, recording
@@ -195,13 +196,14 @@ async def _line(peer: Peer) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def a_wire() -> AsyncIterator[HttpxWire]:
-    """The wire of every client."""
-    wire = HttpxWire.default(anyio.current_time)
-    try:
-        yield wire
-    finally:
-        await wire.aclose()
+async def a_wire(*, given: bool = False) -> AsyncIterator[HttpxWire]:
+    """The wire of every client; on request over an HTTP client that is given."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        wire = HttpxWire(client, owned=False) if given else HttpxWire.default(anyio.current_time)
+        try:
+            yield wire
+        finally:
+            await wire.aclose()
 
 
 def streamed(url: str, source: Callable[[], AsyncIterable[bytes]], **headers: str) -> Request:
@@ -209,8 +211,9 @@ def streamed(url: str, source: Callable[[], AsyncIterable[bytes]], **headers: st
     return ask(url, body=source, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
+@pytest.mark.parametrize("given", [False, True])
 @pytest.mark.parametrize("known", [False, True])
-async def test_what_arrives(*, known: bool) -> None:
+async def test_what_arrives(*, known: bool, given: bool) -> None:
     """With a length or in chunks, the body arrives as it was, and the source is closed."""
     bodies: list[bytes] = []
 
@@ -222,7 +225,7 @@ async def test_what_arrives(*, known: bool) -> None:
 
     source = Source()
     headers = {"content_length": str(len(WHOLE))} if known else {}
-    async with serving(play) as server, a_wire() as wire:
+    async with serving(play) as server, a_wire(given=given) as wire:
         response = await wire.send(streamed(server.url, source.open, **headers))
     assert (response.status, bodies) == (200, [WHOLE])
     assert (source.started, source.closed) == (1, 1)
@@ -253,8 +256,9 @@ async def test_a_wrong_length_is_an_error_of_the_configuration() -> None:
     assert error.maybe_applied
 
 
+@pytest.mark.parametrize("given", [False, True])
 @pytest.mark.parametrize("error", [ValueError("its own"), RuntimeError("its own"), OSError(5, "its own")], ids=repr)
-async def test_the_sources_own_error_comes_as_it_is(error: Exception) -> None:
+async def test_the_sources_own_error_comes_as_it_is(error: Exception, *, given: bool) -> None:
     """What the source raises is neither wrapped nor taken for a failure of the wire, and keeps its cause."""
     error.__cause__ = KeyError("cause")
 
@@ -263,13 +267,11 @@ async def test_the_sources_own_error_comes_as_it_is(error: Exception) -> None:
         await peer.gone()
 
     source = Source(b"a", error=error)
-    async with serving(play) as server:
-        client = Client(HttpxWire.default(anyio.current_time), base_url=server.url)
+    async with serving(play) as server, a_wire(given=given) as wire:
         with pytest.raises(type(error)) as caught:
-            await client.run(source.call())
-        await client.aclose()
+            await Client(wire, base_url=server.url).run(source.call())
     assert caught.value is error
-    assert isinstance(caught.value.__cause__, KeyError)
+    assert (type(caught.value.__cause__), caught.value.__context__) == (KeyError, None)
     assert source.closed == 1
 
 

@@ -109,6 +109,24 @@ def test_the_environment_says_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
         from_env(monkeypatch, BASE | TOKENS | CLIENT)
 
 
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        (API_USER | {"DOXIE_API_USER": "kanarie:x"}, "username must be"),
+        (TOKENS | {"DOXIE_TOKEN": "kanarie token"}, "token must be"),
+        (CLIENT | {"DOXIE_TOKEN_URL": "login.example.com"}, "token_url must be"),
+    ],
+)
+def test_the_environment_holds_what_cannot_be_sent(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], said: str
+) -> None:
+    """A credential that no header can carry is an error of this package, without the credential."""
+    with pytest.raises(ArgumentError, match=said) as caught:
+        from_env(monkeypatch, BASE | env)
+    assert isinstance(caught.value, DoxieError)
+    assert "kanarie" not in str(caught.value)
+
+
 def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A base URL that is given is taken, whatever the environment says."""
     env = BASE | TOKENS | {"DOXIE_BASE_URL": "https://env.example.com"}
