@@ -16,6 +16,7 @@ from doxie_async.models.admin import (
     NotificationWebhook,
     Process,
     ProcessRecord,
+    ProviderCheck,
     Tenant,
     WebhookEndpoint,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "Process",
     "ProcessRecord",
     "ProcessResult",
+    "ProviderCheck",
     "QrCode",
     "RateLimited",
     "ReadOnlyError",

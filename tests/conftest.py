@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from typing import Any
 
+import anyio.lowlevel
 import pytest
+
+from klickdoxie_core import Clock
 
 
 def _is_loopback(host: object) -> bool:
@@ -39,3 +43,20 @@ sys.addaudithook(_guard)
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run an asynchronous test on each event loop."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what the environment says about our services."""
+    for name in [name for name in os.environ if name.startswith(("KLICKTIPP_", "DOXIE_"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock whose pauses are over at once."""
+
+    async def sleep(_: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(sleep=sleep, random=lambda: 0.0)

@@ -25,6 +25,11 @@ class NotificationWebhook(Record):
 
 
 @attrs.frozen(kw_only=True)
+class ProviderCheck(Record):
+    """What a provider said to a set-up or a test, such as the settings in use; all of it is in `raw`."""
+
+
+@attrs.frozen(kw_only=True)
 class ApiUser(Record):
     """A user of the sending calls. A password is told once, when it is created, in `raw`."""
 

@@ -81,9 +81,10 @@ class ApiClient:
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
     ) -> None:
+        self._check_kinds({"limit": (limit, Limit), "clock": (clock, Clock)})
         clock = clock or Clock()
         try:
-            self._options = Options(timeout=timeout, deadline=deadline, retry=retry or Retry())
+            self._options = Options(timeout=timeout, deadline=deadline, retry=Retry() if retry is None else retry)
         except (TypeError, ValueError) as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
         self._owner = True
@@ -232,6 +233,12 @@ class ApiClient:
             return HttpxWire(http, owned=False)
         except TypeError as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
+
+    def _check_kinds(self, options: Mapping[str, tuple[object, type]]) -> None:
+        for name, (value, kind) in options.items():
+            if value is not None and not isinstance(value, kind):
+                said = f"{name} must be a {kind.__name__}(...), not {type(value).__name__}"
+                raise self.dialect.own(ConfigError)(said)
 
     def _checked_path(self, path: str) -> str:
         if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:

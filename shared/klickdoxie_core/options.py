@@ -78,6 +78,13 @@ class Limit:
     burst: int = attrs.field(default=1, validator=_whole)
 
 
+def _is_retry(instance: object, attribute: attrs.Attribute[Retry], value: object) -> None:
+    del instance
+    if not isinstance(value, Retry):
+        msg = f"{attribute.name} must be a Retry(...), not {type(value).__name__}"
+        raise TypeError(msg)
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """What holds for a call; a view replaces some of it.
@@ -90,7 +97,7 @@ class Options:
 
     timeout: float = attrs.field(default=30.0, validator=_positive)
     deadline: float = attrs.field(default=120.0, validator=_positive)
-    retry: Retry = attrs.field(factory=Retry)
+    retry: Retry = attrs.field(factory=Retry, validator=_is_retry)
 
     def replace(
         self,

@@ -1,34 +1,15 @@
-"""A client over a mocked wire, whose clock never really waits and whose environment says nothing."""
+"""A client over a mocked wire."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
-import anyio.lowlevel
 import pytest
 import respx
 
 from doxie_async import Basic, Bearer, Doxie
 from klickdoxie_core import Clock
 from tests.doxie_async.support import PASSWORD, TENANT, TOKEN, USER
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what the environment says about Doxie."""
-    for name in [name for name in os.environ if name.startswith("DOXIE_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock whose pauses are over at once."""
-
-    async def sleep(_: float) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(sleep=sleep, random=lambda: 0.0)
 
 
 @pytest.fixture

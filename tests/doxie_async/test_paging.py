@@ -79,14 +79,15 @@ async def test_every_list_pages(doxie: Doxie, api: respx.MockRouter, name: str) 
         (2, {"next_page": None, "total_pages": 9}, 1, False),
         (2, {"total": 4}, 1, True),
         (2, {"total": 4}, 2, False),
-        (1, {"total": 4}, 1, False),
+        (1, {"total": 4}, 1, True),
+        (1, {"total": 4}, 4, False),
         (2, {"total_count": 2}, 1, False),
         (2, {"total_count": 3}, 1, True),
         (2, {"total_pages": "2", "total": None}, 1, True),
     ],
 )
 def test_a_list_goes_on(items: int, figures: dict[str, object], number: int, expected: bool) -> None:
-    """The page's own figures come first, then whether it was full; an empty page is always the last."""
+    """The page's own figures come first, even if it is shorter than asked for; an empty page is always the last."""
     assert goes_on(Listing(items=[object()] * items, figures=figures), number, 2) is expected
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import anyio.lowlevel
 import pytest
 import respx
 
@@ -31,16 +30,6 @@ def load() -> Load:
         return json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
 
     return read
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock whose pauses are over at once."""
-
-    async def sleep(_: float) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    return Clock(sleep=sleep, random=lambda: 0.0)
 
 
 @pytest.fixture

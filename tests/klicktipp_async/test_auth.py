@@ -315,6 +315,9 @@ def test_from_env_names_all_that_is_missing(
         (lambda: KlickTipp("token"), "auth"),  # type: ignore[arg-type]  # what a caller without types does
         (lambda: KlickTipp(KeyPair("u", "00", "c"), base_url="ftp://x"), "base_url"),
         (lambda: KlickTipp(KeyPair("u", "00", "c"), timeout=0), "timeout"),
+        (lambda: KlickTipp(KeyPair("u", "00", "c"), retry=3), "retry"),  # type: ignore[arg-type]  # likewise
+        (lambda: KlickTipp(KeyPair("u", "00", "c"), limit=5), "limit"),  # type: ignore[arg-type]  # likewise
+        (lambda: KlickTipp(KeyPair("u", "00", "c"), clock=1), "clock"),  # type: ignore[arg-type]  # likewise
         (lambda: KlickTipp(KeyPair("u", "00", "c"), http="x"), "http"),  # type: ignore[arg-type]  # likewise
     ],
 )

@@ -44,6 +44,7 @@ from doxie_async import (
     Process,
     ProcessRecord,
     ProcessResult,
+    ProviderCheck,
     QrCode,
     Rejected,
     Retry,
@@ -143,8 +144,8 @@ async def brands(doxie: Doxie) -> None:
         assert_type(await webhook.status(brand_id=1), NotificationWebhook)
         assert_type(await webhook.register(1), NotificationWebhook)
         await webhook.remove(1)
-    await brands.setup_ses(1)
-    await brands.test_smtp(1)
+    assert_type(await brands.setup_ses(1), ProviderCheck)
+    assert_type(await brands.test_smtp(1), ProviderCheck)
 
 
 async def tenant(doxie: Doxie) -> None:

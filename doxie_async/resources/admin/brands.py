@@ -6,7 +6,7 @@ from typing import Annotated
 
 from doxie_async import routes
 from doxie_async.convert import Under
-from doxie_async.models.admin import Brand, NotificationWebhook
+from doxie_async.models.admin import Brand, NotificationWebhook, ProviderCheck
 from doxie_async.resources.base import PAGE_SIZE, Attributes, Client, DoxieResource, plain, rooted
 from doxie_async.routes import Operation
 from klickdoxie_core import Effect, Pages
@@ -14,6 +14,7 @@ from klickdoxie_core.errors import NotFound
 
 ONE = Annotated[Brand, Under("brand")]
 STATUS = Annotated[NotificationWebhook, Under("webhook")]
+CHECK = Annotated[ProviderCheck, Under()]
 _LISTS = ("possible_sender_emails", "rcs_possible_senders")
 
 
@@ -69,13 +70,16 @@ class Brands(DoxieResource):
         """Delete a brand (Delete a brand). Raises `NotFound`."""
         await self._do(routes.DELETE_BRAND, Effect.REPEATABLE, path={"id": id}, done_if=(NotFound,))
 
-    async def setup_ses(self, brand_id: int | str) -> None:
+    async def setup_ses(self, brand_id: int | str) -> ProviderCheck:
         """Start the set-up of Amazon SES (Trigger SES setup for a brand). Never sent twice."""
-        await self._do(routes.SETUP_SES, Effect.ONCE, path={"brand_id": brand_id})
+        return await self._run(routes.SETUP_SES, Effect.ONCE, CHECK, path={"brand_id": brand_id})
 
-    async def test_smtp(self, brand_id: int | str) -> None:
-        """Test the SMTP connection (Test SMTP connection for a brand). Never sent twice. Raises `Rejected`."""
-        await self._do(routes.TEST_SMTP, Effect.ONCE, path={"brand_id": brand_id})
+    async def test_smtp(self, brand_id: int | str) -> ProviderCheck:
+        """Test the SMTP connection, and say with which settings (Test SMTP connection for a brand). Never sent twice.
+
+        Raises `Rejected` when the connection failed.
+        """
+        return await self._run(routes.TEST_SMTP, Effect.ONCE, CHECK, path={"brand_id": brand_id})
 
 
 def _listed(attributes: Attributes) -> Attributes:
