@@ -11,11 +11,9 @@ close or speak before any request came; on a connection that was kept, the next 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +21,7 @@ from typing import Any, Literal
 import anyio
 import attrs
 import pytest
+import trustme
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 
@@ -270,17 +269,13 @@ def refusing_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Path:
-    """Make a self-signed certificate for a name such as "DNS:localhost"; the PEM file holds its key as well."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("making a certificate needs the openssl program")
-    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
-    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=test", "-addext", f"subjectAltName={name}", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([openssl, *kind, *names], check=True, capture_output=True)
-    both.write_bytes(key.read_bytes() + certificate.read_bytes())
-    return both
+def make_certificate(folder: Path, name: str = "127.0.0.1") -> Path:
+    """Make a certificate for a host, by an authority of its own; the PEM file holds the key and both certificates."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert(name)
+    file = folder / "certificate.pem"
+    file.write_bytes(leaf.private_key_and_cert_chain_pem.bytes() + authority.cert_pem.bytes())
+    return file
 
 
 def server_tls(certificate: Path) -> ssl.SSLContext:

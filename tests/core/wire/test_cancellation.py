@@ -48,7 +48,7 @@ def library(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, which every wire here trusts."""
+    """A certificate for 127.0.0.1 that no system trusts, which every wire here trusts."""
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
