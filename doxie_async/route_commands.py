@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 from doxie_async.routes import INITIATE_CONSENT, REVOKE_CONSENTS, Route, Routes
+from klickdoxie_core.command_line import columns
 
 OK, DIFFERENT = 0, 1
 _NOT_IN_REFERENCE = {INITIATE_CONSENT, REVOKE_CONSENTS}
@@ -26,7 +27,7 @@ def show(routes: Routes) -> Answer:
     """The table in use, a line for each operation, and how much of it is confirmed."""
     rows = [_row("confirmed" if route.confirmed else "assumed", route) for route in routes]
     confirmed = sum(route.confirmed for route in routes)
-    lines = [*_grid(rows), *_server(routes), f"{confirmed} confirmed, {len(routes) - confirmed} assumed"]
+    lines = [columns(rows), *_server(routes), f"{confirmed} confirmed, {len(routes) - confirmed} assumed"]
     return Answer("\n".join(lines), OK)
 
 
@@ -53,7 +54,7 @@ def check(routes: Routes, file: str | os.PathLike[str]) -> Answer:
             rows += [_row("different", route), ("", in_use.method, in_use.template, "in use")]
         else:
             rows.append(_row("confirmed", route))
-    lines = [*_grid(rows), *(f"different  {text}" for text in found.differences)]
+    lines = [columns(rows), *(f"different  {text}" for text in found.differences)]
     lines += [*(f"unknown    {text}" for text in found.unknown), *_server(found)]
     lines.append(
         f"{len(present) - len(different)} confirmed, {len(different) + len(found.differences)} different, "
@@ -83,9 +84,3 @@ def _row(state: str, route: Route) -> Sequence[str]:
 
 def _server(routes: Routes) -> list[str]:
     return [f"server: {routes.server}"] if routes.server else []
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ((cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return ["  ".join(cells).rstrip() for cells in padded]

@@ -14,7 +14,6 @@ import signal
 import sys
 import zoneinfo
 from collections.abc import Generator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 
@@ -142,7 +141,7 @@ def _opt_in_id(text: str | None) -> int | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="klicktipp", description="Work with a KlickTipp account.")
-    parser.add_argument("--version", action="version", version=f"klicktipp {_version()}")
+    command_line.add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_import(commands.add_parser("import", help="import contacts from a CSV file"))
     sandbox = commands.add_parser("sandbox", help="run a fake KlickTipp on this machine, for trying things out")
@@ -177,13 +176,6 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add("--username", metavar="NAME", help="instead of KLICKTIPP_USERNAME; the password is never an argument")
     add("--base-url", metavar="URL", help="another service, such as the sandbox")
     add("--json", action="store_true", help="print the figures as one line of JSON")
-
-
-def _version() -> str:
-    try:
-        return version("klickdoxie")
-    except PackageNotFoundError:
-        return "of unknown version"
 
 
 def _count(text: str) -> int:

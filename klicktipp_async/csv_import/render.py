@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from klickdoxie_core import command_line
 from klicktipp_async.csv_import.mapping import ColumnMap
 from klicktipp_async.csv_import.reasons import Language
 from klicktipp_async.csv_import.report import Summary
@@ -53,7 +54,7 @@ def plan_text(plan: Plan, language: Language) -> str:
     lines = [
         f"{table.path.name}: {_number(found.rows, language)} {_word('rows', language)}, {table.encoding}, "
         f"{_word('separator', language)} {separator}",
-        *_grid(_column_rows(plan, language)),
+        *(f"  {line}" for line in command_line.columns(_column_rows(plan, language)).split("\n")),
     ]
     if plan.rules.columns.unmapped:
         lines.append(f"{_word('columns_left_out', language)}: {', '.join(plan.rules.columns.unmapped)}")
@@ -148,9 +149,3 @@ def _targets(columns: ColumnMap, place: int) -> str:
 
 def _filled(fill: Fill, rows: int, language: Language) -> tuple[str, str]:
     return _number(fill.count / max(rows, 1), language, ".1%"), "  ".join(fill.samples)
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from klickdoxie_core import Call, Resource
+from klickdoxie_core import Call, Dialect, Resource
+from klicktipp_async.errors import ArgumentError
 from klicktipp_async.field_schema import FieldSchema
 
 T = TypeVar("T")
@@ -21,6 +22,11 @@ class Client(Protocol):
         """The types of the account's data fields."""
         ...
 
+    @property
+    def dialect(self) -> Dialect:
+        """What the vendor's answers mean."""
+        ...
+
     async def run(self, call: Call[T], /) -> T:
         """Run a call with the options of this client or view."""
         ...
@@ -28,6 +34,12 @@ class Client(Protocol):
     async def pause_before_look_up(self, number: int) -> bool:
         """Wait before look-up number n of an unknown outcome; False when no more is due."""
         ...
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that the service could not keep."""
+    if not name.strip():
+        raise ArgumentError("name must be a non-empty text")
 
 
 class KlickTippResource(Resource):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from klicktipp_async.convert import Ack
-from klicktipp_async.errors import ArgumentError, NotFound
+from klicktipp_async.errors import NotFound
 from klicktipp_async.field_schema import bare_key
 from klicktipp_async.models.field import DataField
 from klicktipp_async.models.option import Option, sorted_options
-from klicktipp_async.resources.base import KlickTippResource
+from klicktipp_async.resources.base import KlickTippResource, check_name
 
 
 class Fields(KlickTippResource):
@@ -27,13 +27,13 @@ class Fields(KlickTippResource):
 
     async def create(self, name: str) -> int:
         """Create a data field of one line and return its number. The vendor does not document this operation."""
-        _check_name(name)
+        check_name(name)
         (number,) = await self._post("Create Data Field", tuple[int], "/field", body={"name": name})
         return number
 
     async def update(self, key: str, name: str) -> None:
         """Rename a data field. The vendor does not document this operation. Raises `FieldNotFound`."""
-        _check_name(name)
+        check_name(name)
         path = {"key": bare_key(key)}
         await self._put("Update Data Field", Ack, "/field/{key}", path=path, body={"name": name}, empty_ok=True)
 
@@ -44,8 +44,3 @@ class Fields(KlickTippResource):
         """
         path = {"key": bare_key(key)}
         await self._delete("Delete Data Field", Ack, "/field/{key}", path=path, empty_ok=True, done_if=(NotFound,))
-
-
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise ArgumentError("name must be a non-empty text")

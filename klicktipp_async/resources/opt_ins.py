@@ -5,10 +5,10 @@ from __future__ import annotations
 from klickdoxie_core import Effect
 from klicktipp_async.contact_details import check_email
 from klicktipp_async.convert import Ack
-from klicktipp_async.errors import ArgumentError, NotFound
+from klicktipp_async.errors import NotFound
 from klicktipp_async.models.opt_in import OptInProcess
 from klicktipp_async.models.option import Option, sorted_options
-from klicktipp_async.resources.base import KlickTippResource
+from klicktipp_async.resources.base import KlickTippResource, check_name
 
 DEFAULT_LABEL = "Default double opt-in"
 """How the account's own process is shown; at the service it has no name."""
@@ -41,12 +41,12 @@ class OptIns(KlickTippResource):
 
     async def create(self, name: str) -> OptInProcess:
         """Create an opt-in process. The vendor does not document this operation. Raises `Conflict` for a taken name."""
-        _check_name(name)
+        check_name(name)
         return await self._post("Create Opt-in Process", OptInProcess, "/list", body={"name": name})
 
     async def update(self, opt_in_id: int, name: str) -> None:
         """Rename an opt-in process. The vendor does not document this operation. Raises `OptInNotFound`."""
-        _check_name(name)
+        check_name(name)
         path = {"opt_in_id": opt_in_id}
         await self._put(
             "Update Opt-in Process", Ack, "/list/{opt_in_id}", path=path, body={"name": name}, empty_ok=True
@@ -58,8 +58,3 @@ class OptIns(KlickTippResource):
         await self._delete(
             "Delete Opt-in Process", Ack, "/list/{opt_in_id}", path=path, empty_ok=True, done_if=(NotFound,)
         )
-
-
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise ArgumentError("name must be a non-empty text")

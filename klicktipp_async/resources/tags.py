@@ -12,7 +12,7 @@ from klicktipp_async.errors import ArgumentError, BusinessError, Conflict, NotFo
 from klicktipp_async.models.option import Option, sorted_options
 from klicktipp_async.models.tag import Tag
 from klicktipp_async.resources._settle import settle
-from klicktipp_async.resources.base import Client, KlickTippResource
+from klicktipp_async.resources.base import Client, KlickTippResource, check_name
 
 
 class Tags(KlickTippResource):
@@ -47,7 +47,7 @@ class Tags(KlickTippResource):
         Raises:
             BusinessError: The name is taken or not accepted.
         """
-        _check_name(name)
+        check_name(name)
 
         async def send() -> int:
             body = {"name": name} | ({} if text is None else {"text": text})
@@ -65,7 +65,7 @@ class Tags(KlickTippResource):
         if not body:
             raise ArgumentError("give a name or a text to change")
         if not isinstance(name, Unset):
-            _check_name(name)
+            check_name(name)
         await self._put("Update Tag", Ack, "/tag/{tag_id}", path={"tag_id": tag_id}, body=body, empty_ok=True)
 
     async def delete(self, tag_id: int) -> None:
@@ -77,7 +77,7 @@ class Tags(KlickTippResource):
         """The ids of tags by name; what is missing is created, once even under concurrent calls (several calls)."""
         wanted = list(dict.fromkeys(names))
         for name in wanted:
-            _check_name(name)
+            check_name(name)
         if not wanted:
             return {}
         async with self._lock:
@@ -96,11 +96,6 @@ class Tags(KlickTippResource):
             if found is None:
                 raise
             return found
-
-
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise ArgumentError("name must be a non-empty text")
 
 
 def _by_name(tags: dict[int, str]) -> dict[str, int]:

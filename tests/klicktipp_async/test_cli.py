@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from klickdoxie_core import command_line
 from klickdoxie_core.asgi import Receive, Scope, Send
 from klickdoxie_core.wire.in_process import serving
-from klicktipp_async import cli
 from klicktipp_async.cli import main
 from klicktipp_async.csv_import import ImportJob
 from klicktipp_async.csv_import.report import Summary
@@ -279,7 +279,7 @@ def test_the_version_is_told(found: bool, monkeypatch: pytest.MonkeyPatch, capsy
             raise PackageNotFoundError
         return "1.2.3"
 
-    monkeypatch.setattr(cli, "version", version)
+    monkeypatch.setattr(command_line, "version", version)
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
