@@ -172,7 +172,7 @@ class Contacts(KlickTippResource):
                 return Page(items=[])
             return Page(items=page.ids, next=page.cursor)
 
-        return await by_cursor(fetch).to_list()
+        return await by_cursor(fetch, dialect=self._kt.dialect).to_list()
 
     async def tagged(
         self, tag_id: int, *, status: Statuses = _MOST_USED, bounce: Bounces = _NOT_HARD

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import respx
 
-from klicktipp_async import Bounce, ContactStatus, DecodeError, KlickTipp, Retry
+from klicktipp_async import Bounce, ContactStatus, DecodeError, KlickTipp, KlickTippError, Retry
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +45,14 @@ async def test_other_shapes(
     with pytest.raises(DecodeError, match=said) as caught:
         await call(once)
     assert CANARY not in str(caught.value)
+
+
+async def test_a_list_that_goes_round(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """A cursor that leads to itself ends with an error of this client instead of a loop."""
+    api.get("/subscriber").respond(json={"subscriberIds": ["1"], "nextCursor": "abc"})
+    with pytest.raises(KlickTippError, match="round for ever") as caught:
+        await kt.contacts.ids()
+    assert isinstance(caught.value, DecodeError)
 
 
 @pytest.mark.parametrize(
