@@ -1,16 +1,22 @@
 """The layer under both clients, and the toolbox for the next one: everything here knows HTTP and no vendor."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from klickdoxie_core.auth.basic import Basic
 from klickdoxie_core.auth.bearer import Bearer, ClientCredentials, Token
 from klickdoxie_core.auth.key_pair import KeyPair
 from klickdoxie_core.auth.scheme import Grant, Scheme
 from klickdoxie_core.auth.session_cookie import SessionCookie
+from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.bulk import Outcome, bulk
 from klickdoxie_core.call import Call, Effect
 from klickdoxie_core.client import ApiClient
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import ShapeError, new_converter, wire_name
 from klickdoxie_core.dialect import Dialect, Explained
+from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import (
     ArgumentError,
     BadRequest,
@@ -23,6 +29,8 @@ from klickdoxie_core.errors import (
     Facts,
     Forbidden,
     Interrupted,
+    JobStopped,
+    JournalError,
     NotFound,
     RateLimited,
     ReadOnlyError,
@@ -39,8 +47,12 @@ from klickdoxie_core.errors import (
 from klickdoxie_core.observe import Attempt, Exchange, Observer, Recording, recording
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
 from klickdoxie_core.pages import Page, Pages, by_cursor, by_number
+from klickdoxie_core.progress import Progress
 from klickdoxie_core.redact import Secret
 from klickdoxie_core.resource import Resource
+
+if TYPE_CHECKING:
+    from klickdoxie_core.journal import Journal
 
 __all__ = [
     "UNSET",
@@ -50,6 +62,7 @@ __all__ = [
     "BadRequest",
     "Basic",
     "Bearer",
+    "Breaker",
     "Call",
     "CertificateRejected",
     "ClientCredentials",
@@ -61,12 +74,16 @@ __all__ = [
     "DecodeError",
     "Dialect",
     "Effect",
+    "Entry",
     "Exchange",
     "Explained",
     "Facts",
     "Forbidden",
     "Grant",
     "Interrupted",
+    "JobStopped",
+    "Journal",
+    "JournalError",
     "KeyPair",
     "Limit",
     "NotFound",
@@ -75,6 +92,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Pages",
+    "Progress",
     "RateLimited",
     "ReadOnlyError",
     "Recording",
@@ -88,6 +106,7 @@ __all__ = [
     "ServerError",
     "SessionCookie",
     "ShapeError",
+    "State",
     "Token",
     "TooLarge",
     "TransportError",
@@ -102,3 +121,13 @@ __all__ = [
     "recording",
     "wire_name",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # SQLite comes with the first journal, not with every program.
+    if name == "Journal":
+        from klickdoxie_core.journal import Journal  # noqa: PLC0415
+
+        return Journal
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
+from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from klickdoxie_core.breaker import Breaker, state_after
+from klickdoxie_core.call import Effect
+from klickdoxie_core.clock import Clock
+from klickdoxie_core.entry import State
 from klickdoxie_core.errors import ArgumentError
+from klickdoxie_core.journaled import Journaled, Plain
+from klickdoxie_core.progress import OnProgress, Progress, Tally
+from klickdoxie_core.watch import Watch
+
+if TYPE_CHECKING:
+    # SQLite comes with the first journal, not with every program.
+    from klickdoxie_core.journal import Journal
 
 I = TypeVar("I")  # noqa: E741 - item
 R = TypeVar("R")
@@ -21,11 +33,20 @@ _END = object()
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[I, R]):
-    """What became of one item: a result, or the error that its call raised."""
+    """What became of one item: a result, or the error that its call raised.
+
+    Attributes:
+        item: What was handed in.
+        result: What the call returned.
+        error: What it raised; None when it is done.
+        state: DONE; FAILED when it was refused for good; UNKNOWN when it may have been carried out and must not be
+            sent again; PENDING when it may succeed another time.
+    """
 
     item: I = attrs.field(repr=False)
     result: R | None = attrs.field(default=None, repr=False)
     error: Exception | None = None
+    state: State = State.DONE
 
     def unwrap(self) -> R:
         """The result; raises the error where there is one."""
@@ -40,6 +61,30 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     The items may come from a list, an iterator, or an async iterator without end; they are pulled only as fast as
     the outcomes are taken. Outcomes come in no particular order. An error of a call is that item's outcome; an error
     of the source itself is raised. Leaving the block early cancels what is under way and leaves no task behind.
+
+    With a journal the job can be broken off at any point and run again with the same journal: what an earlier run
+    settled is skipped and has no outcome; what it left under way is called again if `effect` permits that, else handed
+    to `reconcile`, else it is UNKNOWN and not sent again. Calls with `Effect.ONCE` that are under way when the block is
+    left or cancelled have five seconds to finish.
+
+    Args:
+        call: What is done with each item.
+        items: Where they come from.
+        concurrency: Calls under way at once, from 1.
+        journal: Where the job keeps what became of the items; opened and closed by the caller. None keeps nothing.
+        key: What tells an item from all others, in the journal; not needed for texts and whole numbers.
+        effect: Whether a call may be sent again.
+        reconcile: Called instead of `call` for an item that an earlier run left in doubt; finds out what became of it,
+            does what is missing, and returns the result.
+        keep: What of a result goes into the journal, as JSON can hold it; None keeps nothing of it.
+        breaker: When the job waits or stops by itself; None for `Breaker()` with a journal, and never without.
+        on_progress: Told of the figures, at most ten times a second and once when the block is left.
+        total: How many items there are; None asks the source, which may not know.
+        clock: Time, for the pauses in an outage and the figures.
+
+    Raises:
+        ArgumentError: An argument is out of its range; an item has no key of its own and none is given.
+        JobStopped: Raised by the iteration, after the outcomes of all that was under way: going on was senseless.
     """
 
     def __init__(
@@ -48,21 +93,66 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         items: Iterable[I] | AsyncIterable[I],
         *,
         concurrency: int = 16,
+        journal: Journal | None = None,
+        key: Callable[[I], str] | None = None,
+        effect: Effect = Effect.ONCE,
+        reconcile: Callable[[I], Awaitable[R]] | None = None,
+        keep: Callable[[R], object] | None = None,
+        breaker: Breaker | None = None,
+        on_progress: OnProgress | None = None,
+        total: int | None = None,
+        clock: Clock = Clock(),  # noqa: B008 - a frozen value
     ) -> None:
         if concurrency < 1:
             raise ArgumentError("concurrency must be a whole number from 1")
+        if reconcile is not None and journal is None:
+            raise ArgumentError("reconcile needs a journal: without one nothing is known of an earlier run")
         self._call = call
+        self._effect = effect
         self._pull = _puller(items)
         self._workers = concurrency
         self._room = concurrency
         self._ready: deque[Outcome[I, R]] = deque()
         self._failure: Exception | None = None
+        self._going = True
+        self._stopped = False
         self._news = anyio.Event()
         self._space = anyio.Event()
+        self._tally = Tally(len(items) if total is None and isinstance(items, Sized) else total, on_progress, clock)
+        self._watch: Watch[I, R] | None = None
+        if journal is not None:
+            runner = Journaled(call, effect, journal, key=key, reconcile=reconcile, keep=keep)
+            self._watch = Watch(runner, breaker or Breaker(), effect, self._tally, clock)
+        elif breaker is not None or on_progress is not None:
+            self._watch = Watch(Plain(call, effect), breaker, effect, self._tally, clock)
+        # Who wants none of that pays for none of it.
+        self._run = self._outcome if self._watch is None else partial(self._watched, self._watch)
+
+    @property
+    def progress(self) -> Progress:
+        """The figures so far."""
+        return self._tally.figures()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """Start no further item; what is under way is finished, and then the iteration ends.
+
+        May be called from a signal handler. A source that has nothing to hand out yet is waited for; what it then
+        hands out is not started.
+        """
+        self._stopped = True
+        self._going = False
+        if self._watch is not None:
+            self._watch.going = False
 
     async def __aenter__(self) -> Self:
         self._group: TaskGroup = anyio.create_task_group()
         await self._group.__aenter__()
+        self._tally.begin()
         for _ in range(self._workers):
             self._group.start_soon(self._work)
         return self
@@ -70,9 +160,17 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._going = False
         self._group.cancel_scope.cancel()
-        # Without the caller's exception: the group would wrap it into an exception group.
-        await self._group.__aexit__(None, None, None)
+        try:
+            if self._watch is not None:
+                await self._watch.wind_up()
+        finally:
+            try:
+                # Without the caller's exception: the group would wrap it into an exception group.
+                await self._group.__aexit__(None, None, None)
+            finally:
+                self._tally.end()
 
     def __aiter__(self) -> AsyncIterator[Outcome[I, R]]:
         return self
@@ -80,8 +178,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     async def __anext__(self) -> Outcome[I, R]:
         while not self._ready:
             if not self._workers:
-                # Only now: what was under way when the source failed may have been carried out, and is told first.
-                raise self._failure or StopAsyncIteration
+                # Only now: what was under way may have been carried out, and is told first.
+                raise self._end()
             await self._wait_for_news()
         outcome = self._ready.popleft()
         if len(self._ready) < self._room:
@@ -90,13 +188,16 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     async def _work(self) -> None:
         try:
-            while self._failure is None and (item := await self._pull()) is not _END:
-                self._ready.append(await self._outcome(cast("I", item)))
-                self._news.set()
+            while self._going and (item := await self._pull()) is not _END and self._going:
+                outcome = await self._run(cast("I", item))
+                if outcome is not None:
+                    self._ready.append(outcome)
+                    self._news.set()
                 while len(self._ready) >= self._room:
                     await self._wait_for_space()
         except Exception as error:  # noqa: BLE001 - the source failed; raised to whoever takes the outcomes
             self._failure = error
+            self._going = False
         finally:
             self._workers -= 1
             self._news.set()
@@ -114,10 +215,28 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         await self._space.wait()
 
     async def _outcome(self, item: I) -> Outcome[I, R]:
+        """Run an item that nobody watches."""
         try:
-            return Outcome(item=item, result=await self._call(item))
+            outcome: Outcome[I, R] = Outcome(item=item, result=await self._call(item))
         except Exception as error:  # noqa: BLE001 - any error of a call belongs to its item
-            return Outcome(item=item, error=error)
+            state = state_after(error, self._effect)
+            self._tally.add(state)
+            return Outcome(item=item, error=error, state=state)
+        self._tally.ok += 1
+        return outcome
+
+    async def _watched(self, watch: Watch[I, R], item: I) -> Outcome[I, R] | None:
+        """Run an item with everything that was asked for; None when there is nothing to tell of it."""
+        ran = await watch.run(item)
+        if not watch.going:
+            self._going = False
+        if ran is None or (ran.state is not State.DONE and ran.error is None):
+            return None
+        return Outcome(item=item, result=ran.result, error=ran.error, state=ran.state)
+
+    def _end(self) -> Exception:
+        stopped = self._watch.error() if self._watch is not None else None
+        return self._failure or stopped or StopAsyncIteration()
 
 
 def _puller(items: Iterable[I] | AsyncIterable[I]) -> Callable[[], Awaitable[I | object]]:

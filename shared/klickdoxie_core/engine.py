@@ -273,7 +273,8 @@ class Engine:
             return f"; that is longer than the {retry.max_retry_after:g} s that this client would wait"
         if pause >= trip.time_left(self.clock.monotonic()):
             return "; no time was left for another attempt"
-        if not self.budget.take():
+        trip.quota_empty = not self.budget.take()
+        if trip.quota_empty:
             return "; not sent again because too many calls of this client are failing (retry budget empty)"
         return None
 

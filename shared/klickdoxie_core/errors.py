@@ -2,7 +2,9 @@
 
 SdkError
 ├── ConfigError                 wrong or missing configuration, before anything is sent
-│   └── ArgumentError           a value that cannot be sent as it is (also a ValueError)
+│   ├── ArgumentError           a value that cannot be sent as it is (also a ValueError)
+│   └── JournalError            a journal that cannot be used
+├── JobStopped                  a bulk job that stopped itself; it can be resumed
 ├── ReadOnlyError               a write on a read-only client
 ├── TransportError              no usable answer
 │   ├── ConnectFailed           never sent
@@ -48,6 +50,7 @@ class Facts:
         waited: Seconds spent in pauses.
         maybe_applied: False only when nothing can have happened at the service.
         retry_after: Seconds that the service asks to wait.
+        quota_empty: It was not sent again because the retries that all calls of the client share were used up.
     """
 
     operation: str = ""
@@ -65,6 +68,7 @@ class Facts:
     waited: float = 0.0
     maybe_applied: bool = False
     retry_after: float | None = None
+    quota_empty: bool = False
 
     def masked(self) -> Facts:
         """The same without personal data in what the vendor sent back."""
@@ -184,6 +188,14 @@ class ConfigError(SdkError):
 
 class ArgumentError(ConfigError, ValueError):
     """A value that cannot be sent as it is; nothing was sent. The text names the argument."""
+
+
+class JournalError(ConfigError):
+    """A journal that cannot be used: damaged, in use, made from another input, or on a full disk; nothing was sent."""
+
+
+class JobStopped(SdkError):
+    """A bulk job stopped itself because going on was senseless; the text says why, and how to go on later."""
 
 
 class ReadOnlyError(SdkError):

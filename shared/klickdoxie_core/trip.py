@@ -32,6 +32,7 @@ class Trip(Generic[T]):
     transients: int = 0
     replayed: bool = False
     spent: bool = False
+    quota_empty: bool = False
     status: int | None = None
     last: Response | None = None
 
@@ -52,6 +53,7 @@ class Trip(Generic[T]):
             renewals=self.renewals,
             waited=self.waited,
             maybe_applied=self.in_doubt,
+            quota_empty=self.quota_empty,
         )
 
     def attempt(self, outcome: Response | WireFailure, seconds: float) -> Attempt:

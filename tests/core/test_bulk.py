@@ -11,8 +11,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from klickdoxie_core import Outcome, bulk, recording
-from klickdoxie_core.errors import ArgumentError, ConnectFailed
+from klickdoxie_core import Effect, Outcome, bulk, recording
+from klickdoxie_core.errors import ArgumentError, ConnectFailed, Facts, Interrupted, NotFound
+from klickdoxie_core.journal import State
+from klickdoxie_core.progress import OnProgress
 from tests.core.support import (
     CANCELLATIONS,
     Client,
@@ -155,7 +157,7 @@ async def test_an_error_of_a_call_is_its_outcome() -> None:
 
 def test_an_outcome_shows_neither_item_nor_result() -> None:
     """Both may be personal."""
-    assert repr(Outcome(item="anna@example.com", result="Anna")) == "Outcome(error=None)"
+    assert repr(Outcome(item="anna@example.com", result="Anna")) == "Outcome(error=None, state=<State.DONE: 'done'>)"
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
@@ -294,9 +296,26 @@ class IteratorThatFails(Plain):
         return number
 
 
+def plain_that_would_go_on() -> Iterator[int]:
+    """The same, and it does not end by that."""
+    numbers = iter(range(9))
+
+    def take() -> int:
+        if (number := next(numbers)) == 3:
+            raise OwnError
+        return number
+
+    return iter(take, None)
+
+
 @pytest.mark.parametrize(
     ("source", "items"),
-    [(plain_that_fails, [0, 1, 2]), (generator_that_fails, [0, 1, 2]), (lambda: IteratorThatFails(6), [3, 4, 5])],
+    [
+        (plain_that_fails, [0, 1, 2]),
+        (plain_that_would_go_on, [0, 1, 2]),
+        (generator_that_fails, [0, 1, 2]),
+        (lambda: IteratorThatFails(6), [3, 4, 5]),
+    ],
 )
 @pytest.mark.parametrize("concurrency", [1, 2, 8])
 async def test_a_failing_source_is_raised_to_the_consumer(
@@ -314,6 +333,43 @@ async def test_a_failing_source_is_raised_to_the_consumer(
     with pytest.raises(OwnError):
         await consume()
     assert sorted(seen) == items == sorted(work.started)
+
+
+@pytest.mark.parametrize(
+    ("effect", "state"),
+    [(Effect.ONCE, State.UNKNOWN), (Effect.REPEATABLE, State.PENDING), (Effect.SAFE, State.PENDING)],
+)
+async def test_an_outcome_says_what_may_be_done_about_it(effect: Effect, state: State) -> None:
+    """Done, refused for good, to be repeated, or in doubt; also when nobody keeps a record of it."""
+    errors = [None, NotFound(), Interrupted("", Facts(maybe_applied=True))]
+
+    async def call(item: int) -> None:
+        if (error := errors[item]) is not None:
+            raise error
+
+    async with bulk(call, range(3), effect=effect) as outcomes:
+        states = {outcome.item: outcome.state async for outcome in outcomes}
+        figures = outcomes.progress
+    assert states == {0: State.DONE, 1: State.FAILED, 2: state}
+    assert (figures.ok, figures.failed, figures.unknown) == (1, 1, effect is Effect.ONCE)
+    assert (figures.done, figures.total) == (2 + (effect is Effect.ONCE), 3)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+async def test_a_stopped_job_finishes_what_is_under_way(watched: bool) -> None:
+    """Nothing new starts, all outcomes of what was started are handed out, and the iteration ends."""
+    before, work, seen = tasks(), Work(turns=5), list[int]()
+    listener: OnProgress | None = (lambda _: None) if watched else None
+    async with bulk(work, Endless(), concurrency=4, on_progress=listener) as outcomes:
+        assert not outcomes.stopped
+        async for outcome in outcomes:
+            seen.append(outcome.item)
+            if len(seen) == 10:
+                outcomes.stop()
+    assert outcomes.stopped
+    assert 10 < len(seen) <= 14 + 4
+    assert sorted(seen) == sorted(work.started)
+    assert tasks() == before
 
 
 async def test_calls_of_a_client_go_through_bulk_with_their_recording() -> None:

@@ -283,6 +283,13 @@ async def test_an_outage_does_not_multiply_its_load() -> None:
     assert len(wire.requests) == 400
 
 
+async def test_an_error_tells_that_the_stock_of_retries_was_empty() -> None:
+    """A job can tell one failure from a service that is gone; a call that was tried to its end says nothing."""
+    client = Client(ScriptedWire(lambda _: unsent()), retry=Retry(attempts=2, budget=1))
+    errors = [await failure_of(client.run(a_call())) for _ in range(2)]
+    assert [(error.attempts, error.facts.quota_empty) for error in errors] == [(2, False), (1, True)]
+
+
 async def test_a_retry_that_helps_costs_nothing() -> None:
     """The stock is the same after a call that needed its retry."""
     steps: list[Step] = [step for _ in range(20) for step in (unsent(), answer())]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from klicktipp_async.csv_import.encoding import TableError
-from klicktipp_async.csv_import.table import Row, open_table
+from klickdoxie_core.table.encoding import TableError
+from klickdoxie_core.table.reader import Row, open_table
 
 
 def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -1,21 +1,15 @@
-"""The error file and the summary."""
+"""The file of the rows that did not arrive."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from klickdoxie_core.errors import ConfigError
-from klicktipp_async.csv_import.reasons import Reason
-from klicktipp_async.csv_import.report import ErrorFile, Summary
-from klicktipp_async.csv_import.table import Table, open_table
-from klicktipp_async.csv_import.triage import Finding, State
-
-FAILED = Finding(State.FAILED, Reason("5", "not “valid”", "ungültig → kaputt"))
+from klickdoxie_core.table import ErrorFile, Row, Table, open_table
 
 
 def opened(folder: Path, text: str = 'a;b\r\n1;"x;y"\r\n', encoding: str = "cp1252") -> Table:
@@ -25,12 +19,17 @@ def opened(folder: Path, text: str = 'a;b\r\n1;"x;y"\r\n', encoding: str = "cp12
     return open_table(path, encoding=encoding)
 
 
+def refuse(file: ErrorFile, row: Row) -> None:
+    """Write a row with a reason that not every encoding can hold."""
+    file.add(row, state="failed", code="5", reason="ungültig → kaputt")
+
+
 def test_rows_are_written_as_they_were_behind_our_columns(tmp_path: Path) -> None:
     """Separator, encoding, quotes and every cell stay; short and long rows keep their width."""
     table = opened(tmp_path, 'Größe;"b;c"\r\n" 1 ";"x\r\ny ""z"""\r\n2\r\n3;4;€\r\n')
-    file = ErrorFile(tmp_path / "errors.csv", table, "de")
+    file = ErrorFile(tmp_path / "errors.csv", table)
     for row in table.rows():
-        file.add(row, FAILED)
+        refuse(file, row)
     assert file.close(complete=True) == tmp_path / "errors.csv"
     assert (tmp_path / "errors.csv").read_bytes().decode("cp1252") == (
         '_line;_state;_code;_reason;Größe;"b;c"\r\n'
@@ -41,7 +40,7 @@ def test_rows_are_written_as_they_were_behind_our_columns(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
-def test_the_error_file_can_be_imported_again(tmp_path: Path, encoding: str) -> None:
+def test_the_error_file_can_be_read_again(tmp_path: Path, encoding: str) -> None:
     """Read again it has the same header and cells, and gives the same file once more."""
     table = opened(tmp_path, 'Straße;b\r\n"1\r\n2";Köln\r\n3\r\n', encoding)
     first, second = tmp_path / "errors.csv", tmp_path / "again.csv"
@@ -49,7 +48,7 @@ def test_the_error_file_can_be_imported_again(tmp_path: Path, encoding: str) -> 
         current = source or open_table(first)
         file = ErrorFile(target, current)
         for row in current.rows():
-            file.add(row, FAILED)
+            refuse(file, row)
         file.close(complete=True)
     again = open_table(second)
     assert again.header == table.header
@@ -82,7 +81,7 @@ def test_the_error_file_is_private(tmp_path: Path) -> None:
     table = opened(tmp_path)
     file = ErrorFile(path, table)
     file.check()
-    file.add(next(iter(table.rows())), FAILED)
+    refuse(file, next(iter(table.rows())))
     file.close(complete=True)
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(list(csv.reader(path.read_text("cp1252").splitlines(), delimiter=";"))) == 2
@@ -96,7 +95,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "errors.csv").symlink_to(target)
     table = opened(tmp_path)
     file = ErrorFile(tmp_path / "errors.csv", table)
-    file.add(next(iter(table.rows())), FAILED)
+    refuse(file, next(iter(table.rows())))
     file.close(complete=True)
     assert target.read_text() == "_line;_state;_code;_reason;a\n"
 
@@ -105,7 +104,7 @@ def test_rows_are_on_disk_at_once(tmp_path: Path) -> None:
     """What is known survives a crash."""
     table = opened(tmp_path)
     file = ErrorFile(tmp_path / "errors.csv", table)
-    file.add(next(iter(table.rows())), FAILED)
+    refuse(file, next(iter(table.rows())))
     assert b"x;y" in (tmp_path / "errors.csv").read_bytes()
     file.close(complete=True)
 
@@ -113,7 +112,7 @@ def test_rows_are_on_disk_at_once(tmp_path: Path) -> None:
 def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
     """An error file that is imported again needs another name for its own errors."""
     table = opened(tmp_path, "_line;_state;_code;_reason;a\n1;failed;5;x;y\n")
-    with pytest.raises(ConfigError, match="is the file to import"):
+    with pytest.raises(ConfigError, match="is the file that is read"):
         ErrorFile(tmp_path / "input.csv", table).check()
 
 
@@ -121,48 +120,9 @@ def test_other_files_are_never_overwritten(tmp_path: Path) -> None:
     """Only an error file may be replaced, and only in a folder that is there."""
     table = opened(tmp_path)
     (tmp_path / "notes.csv").write_text("a;b\n")
-    with pytest.raises(ConfigError, match="is not the error file of an earlier import"):
+    with pytest.raises(ConfigError, match="is not the error file of an earlier run"):
         ErrorFile(tmp_path / "notes.csv", table).check()
     with pytest.raises(ConfigError, match="is not the error file"):
         ErrorFile(tmp_path, table).check()
     with pytest.raises(ConfigError, match="is not a folder"):
         ErrorFile(tmp_path / "missing" / "errors.csv", table).check()
-
-
-def test_a_summary_counts_rows_by_state_and_code() -> None:
-    """Every row is counted once, its reason under its code."""
-    summary = Summary(tags_created=2, seconds=2.0)
-    for finding in (Finding(State.IMPORTED), FAILED, FAILED, Finding(State.DUPLICATE)):
-        summary.add(finding)
-    assert summary.states == Counter({State.FAILED: 2, State.IMPORTED: 1, State.DUPLICATE: 1})
-    assert summary.as_json() == {
-        "rows": 4,
-        "imported": 1,
-        "failed": 2,
-        "duplicate": 1,
-        "in_doubt": 0,
-        "codes": {"5": 2},
-        "tags_created": 2,
-        "seconds": 2.0,
-        "rows_per_second": 2.0,
-        "interrupted": False,
-        "stopped": None,
-        "errors": None,
-    }
-
-
-@pytest.mark.parametrize(
-    ("states", "complete"),
-    [
-        ((), True),
-        ((State.IMPORTED, State.DUPLICATE), True),
-        ((State.IMPORTED, State.FAILED), False),
-        ((State.IN_DOUBT,), False),
-    ],
-)
-def test_duplicates_do_not_make_an_import_incomplete(states: tuple[State, ...], complete: bool) -> None:
-    """Failed rows and rows in doubt do."""
-    summary = Summary()
-    for state in states:
-        summary.add(Finding(state))
-    assert summary.complete is complete

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from klicktipp_async.csv_import import encoding
-from klicktipp_async.csv_import.encoding import TableError, check_encoding, detect_encoding
+from klickdoxie_core.table import encoding
+from klickdoxie_core.table.encoding import TableError, check_encoding, detect_encoding
 
 
 def written(folder: Path, content: bytes) -> Path:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import attrs
 
-from klicktipp_async.csv_import.encoding import TableError, check_encoding, detect_encoding
+from klickdoxie_core.table.encoding import TableError, check_encoding, detect_encoding
 
 OWN_COLUMNS = ("_line", "_state", "_code", "_reason")
 """What the error file adds; read back, these columns are no data."""

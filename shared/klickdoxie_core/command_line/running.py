@@ -1,19 +1,22 @@
-"""What the command lines of the clients share: exit codes, running a command, serving a sandbox, plain columns."""
+"""Running a command: exit codes, streams, signals, a served sandbox."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import logging
+import os
 import shlex
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from klickdoxie_core.errors import ConfigError, Forbidden, SdkError, Unauthorized
+from klickdoxie_core.errors import ConfigError, Forbidden, JobStopped, JournalError, SdkError, Unauthorized
 
 if TYPE_CHECKING:
     from klickdoxie_core.sandbox import SandboxBase
@@ -23,6 +26,8 @@ FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 """The credentials were refused."""
+STOPPED: Final = 4
+"""The job stopped, or was stopped, before its end; it can be resumed."""
 BROKEN_OFF: Final = 130
 """Ended by Ctrl-C."""
 
@@ -52,12 +57,24 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         return anyio.run(command, options)
     except KeyboardInterrupt:
         return int(options.interrupted)
-    except (Unauthorized, Forbidden) as error:
-        return complain(parser.prog, error, REFUSED)
-    except (ConfigError, OSError) as error:
-        return complain(parser.prog, error, USAGE)
-    except SdkError as error:
-        return complain(parser.prog, error, FAILED)
+    except (SdkError, OSError) as error:
+        return complain(parser.prog, error, _code_of(error))
+
+
+def _code_of(error: BaseException | None) -> int:
+    match error:
+        case JobStopped(__cause__=Unauthorized() | Forbidden() | ConfigError() as cause) if not isinstance(
+            cause, JournalError
+        ):
+            return _code_of(cause)
+        case JobStopped():
+            return STOPPED
+        case Unauthorized() | Forbidden():
+            return REFUSED
+        case ConfigError() | OSError():
+            return USAGE
+        case _:
+            return FAILED
 
 
 def complain(program: str, what: Exception | str, code: int) -> int:
@@ -89,29 +106,23 @@ async def serve(box: SandboxBase, service: str, port: int, variables: Callable[[
         raise ConfigError(str(error)) from None
 
 
-def port_number(text: str) -> int:
-    """The number of a port, as the type of an argument."""
-    number = int(text)
-    if not 0 <= number < 1 << 16:
-        msg = "must be a number from 0 to 65535"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+@contextlib.contextmanager
+def stopped_by_signal(stop: Callable[[], None]) -> Generator[None]:
+    """Let Ctrl-C and SIGTERM end a job in good order: the first calls `stop`, a second one breaks off.
 
+    Args:
+        stop: Called from a signal handler; must only take note.
+    """
 
-def add_version(parser: argparse.ArgumentParser) -> None:
-    """Add the option that prints the version of the package and exits."""
-    parser.add_argument("--version", action="version", version=f"{parser.prog} {_version()}")
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        stop()
+        # Not print(): the handler may come in the middle of another one.
+        os.write(2, b"\nfinishing what is under way; once more breaks off\n")
 
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """The rows as lines, with their cells one below the other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ((cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join("  ".join(cells).rstrip() for cells in padded)
-
-
-def _version() -> str:
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return version("klickdoxie")
-    except PackageNotFoundError:
-        return "of unknown version"
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,13 +1,13 @@
-"""What the command lines share: exit codes, streams, the served sandbox, arguments and columns."""
+"""What the command lines share: exit codes, streams, signals, the served sandbox."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import logging
+import signal
 import socket
 import sys
-from importlib.metadata import PackageNotFoundError
 from typing import NoReturn
 
 import anyio
@@ -15,7 +15,16 @@ import httpx
 import pytest
 
 from klickdoxie_core import command_line
-from klickdoxie_core.errors import ArgumentError, ConfigError, Forbidden, Interrupted, SdkError, Unauthorized
+from klickdoxie_core.errors import (
+    ArgumentError,
+    ConfigError,
+    Forbidden,
+    Interrupted,
+    JobStopped,
+    JournalError,
+    SdkError,
+    Unauthorized,
+)
 from klickdoxie_core.sandbox import Answer, Inbound, Route, SandboxBase
 
 
@@ -158,41 +167,32 @@ def test_serving_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         anyio.run(command_line.serve, SandboxBase([]), "Dienst", 0, lambda _: {})
 
 
-@pytest.mark.parametrize(("text", "number"), [("0", 0), ("8082", 8082), ("65535", 65535)])
-def test_ports(text: str, number: int) -> None:
-    """Every port is taken, and 0 for a free one."""
-    assert command_line.port_number(text) == number
-
-
 @pytest.mark.parametrize(
-    ("text", "error"), [("-1", argparse.ArgumentTypeError), ("65536", argparse.ArgumentTypeError), ("acht", ValueError)]
+    ("cause", "code"),
+    [
+        (Unauthorized("kaputt"), 3),
+        (Forbidden("kaputt"), 3),
+        (ArgumentError("x"), 2),
+        (JournalError("x"), 4),
+        (None, 4),
+        (Interrupted("x"), 4),
+    ],
 )
-def test_what_is_no_port(text: str, error: type[Exception]) -> None:
-    """Both are what a parser takes for a wrong argument."""
-    with pytest.raises(error):
-        command_line.port_number(text)
+def test_a_job_that_stopped_can_be_resumed(cause: Exception | None, code: int) -> None:
+    """The code tells refused credentials from an outage."""
+    error = JobStopped("kaputt")
+    error.__cause__ = cause
+    assert command_line.run(parser(error), ["x"]) == code
 
 
-@pytest.mark.parametrize("found", [True, False])
-def test_the_version_is_told(found: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The version is that of the installed package, if it is installed."""
-
-    def version(_: str) -> str:
-        if not found:
-            raise PackageNotFoundError
-        return "1.2.3"
-
-    monkeypatch.setattr(command_line, "version", version)
-    telling = parser()
-    command_line.add_version(telling)
-    with pytest.raises(SystemExit) as caught:
-        telling.parse_args(["--version"])
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == ("dienst 1.2.3\n" if found else "dienst of unknown version\n")
-
-
-def test_columns_stand_one_below_the_other() -> None:
-    """The widest cell counts, and no line ends with spaces."""
-    assert command_line.columns([["id", "name", "x"], ["1", "Blütenhonig", ""], ["23", "", "y"]]) == (
-        "id  name         x\n1   Blütenhonig\n23               y"
-    )
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_in_good_order(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
+    """The second one would find what was there before, as does everything after the job."""
+    stopped: list[bool] = []
+    before = signal.getsignal(number)
+    with command_line.stopped_by_signal(lambda: stopped.append(True)):
+        signal.raise_signal(number)
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+    assert stopped == [True]
+    assert "once more breaks off" in capfd.readouterr().err

@@ -1,0 +1,40 @@
+"""What the command lines of the clients share; the only part of the core that talks to people."""
+
+from __future__ import annotations
+
+from klickdoxie_core.command_line.arguments import add_version, port_number, positive_float, positive_int
+from klickdoxie_core.command_line.display import Display, columns, display_on
+from klickdoxie_core.command_line.running import (
+    BROKEN_OFF,
+    FAILED,
+    OK,
+    REFUSED,
+    STOPPED,
+    USAGE,
+    Command,
+    complain,
+    run,
+    serve,
+    stopped_by_signal,
+)
+
+__all__ = [
+    "BROKEN_OFF",
+    "FAILED",
+    "OK",
+    "REFUSED",
+    "STOPPED",
+    "USAGE",
+    "Command",
+    "Display",
+    "add_version",
+    "columns",
+    "complain",
+    "display_on",
+    "port_number",
+    "positive_float",
+    "positive_int",
+    "run",
+    "serve",
+    "stopped_by_signal",
+]

@@ -1,0 +1,45 @@
+"""Types of arguments, and the one option that every command has."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+
+
+def port_number(text: str) -> int:
+    """The number of a port."""
+    number = int(text)
+    if not 0 <= number < 1 << 16:
+        msg = "must be a number from 0 to 65535"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        msg = "must be a whole number from 1"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def positive_float(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        msg = "must be a number above 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints the version of the package and exits."""
+    parser.add_argument("--version", action="version", version=f"{parser.prog} {_version()}")
+
+
+def _version() -> str:
+    try:
+        return version("klickdoxie")
+    except PackageNotFoundError:
+        return "of unknown version"

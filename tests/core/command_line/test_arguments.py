@@ -1,0 +1,64 @@
+"""Types of arguments, and the option that tells the version."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from klickdoxie_core import command_line
+from klickdoxie_core.command_line import arguments
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("8082", 8082), ("65535", 65535)])
+def test_ports(text: str, number: int) -> None:
+    """Every port is taken, and 0 for a free one."""
+    assert command_line.port_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("-1", argparse.ArgumentTypeError), ("65536", argparse.ArgumentTypeError), ("acht", ValueError)]
+)
+def test_what_is_no_port(text: str, error: type[Exception]) -> None:
+    """Both are what a parser takes for a wrong argument."""
+    with pytest.raises(error):
+        command_line.port_number(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1"])
+def test_what_is_no_count(text: str) -> None:
+    """Neither nothing nor less."""
+    for type_ in (command_line.positive_int, command_line.positive_float):
+        with pytest.raises(argparse.ArgumentTypeError):
+            type_(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf"])
+def test_a_rate_is_a_number(text: str) -> None:
+    """What floats can be besides numbers is refused."""
+    with pytest.raises(argparse.ArgumentTypeError):
+        command_line.positive_float(text)
+
+
+def test_counts_and_rates() -> None:
+    """A count is whole, a rate need not be."""
+    assert (command_line.positive_int("7"), command_line.positive_float("0.5")) == (7, 0.5)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_version_is_told(found: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is that of the installed package, if it is installed."""
+
+    def version(_: str) -> str:
+        if not found:
+            raise PackageNotFoundError
+        return "1.2.3"
+
+    monkeypatch.setattr(arguments, "version", version)
+    telling = argparse.ArgumentParser(prog="dienst")
+    command_line.add_version(telling)
+    with pytest.raises(SystemExit) as caught:
+        telling.parse_args(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == ("dienst 1.2.3\n" if found else "dienst of unknown version\n")
