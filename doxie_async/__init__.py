@@ -1,5 +1,9 @@
 """Async client for the Doxie MPM API: mails, surveys, QR codes, consents, administration, webhooks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from doxie_async.client import Doxie
 from doxie_async.errors import AlreadyCancelled, DoxieError, MethodNotAllowed, Rejected
 from doxie_async.models.admin import (
@@ -28,6 +32,7 @@ from klickdoxie_core import (
     BadRequest,
     Basic,
     Bearer,
+    Breaker,
     CertificateRejected,
     ClientCredentials,
     ConfigError,
@@ -39,12 +44,15 @@ from klickdoxie_core import (
     Exchange,
     Forbidden,
     Interrupted,
+    JobStopped,
+    JournalError,
     Limit,
     NotFound,
     Observer,
     Outcome,
     Page,
     Pages,
+    Progress,
     RateLimited,
     ReadOnlyError,
     Redirected,
@@ -53,6 +61,7 @@ from klickdoxie_core import (
     SdkError,
     Secret,
     ServerError,
+    State,
     Token,
     TooLarge,
     TransportError,
@@ -64,6 +73,9 @@ from klickdoxie_core import (
     recording,
 )
 
+if TYPE_CHECKING:
+    from klickdoxie_core.journal import Journal
+
 __all__ = [
     "UNSET",
     "AlreadyCancelled",
@@ -74,6 +86,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "Brand",
+    "Breaker",
     "CertificateRejected",
     "ClientCredentials",
     "Collection",
@@ -94,6 +107,9 @@ __all__ = [
     "Forbidden",
     "Interaction",
     "Interrupted",
+    "JobStopped",
+    "Journal",
+    "JournalError",
     "LandingPage",
     "Layout",
     "Limit",
@@ -110,6 +126,7 @@ __all__ = [
     "Process",
     "ProcessRecord",
     "ProcessResult",
+    "Progress",
     "ProviderCheck",
     "QrCode",
     "RateLimited",
@@ -123,6 +140,7 @@ __all__ = [
     "SdkError",
     "Secret",
     "ServerError",
+    "State",
     "Tenant",
     "Token",
     "TooLarge",
@@ -135,3 +153,13 @@ __all__ = [
     "bulk",
     "recording",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # SQLite comes with the first journal, not with every program.
+    if name == "Journal":
+        from klickdoxie_core.journal import Journal  # noqa: PLC0415
+
+        return Journal
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

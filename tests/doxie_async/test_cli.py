@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 from doxie_async.cli import main
 from doxie_async.models.admin import Collection
@@ -29,8 +28,7 @@ from doxie_async.routes import (
 )
 from doxie_async.sandbox import Channel, Sandbox, Status
 from klickdoxie_core import Clock
-from klickdoxie_core.asgi import Receive, Scope, Send
-from klickdoxie_core.wire.in_process import serving
+from tests.doxie_async.served import led_to, served_boxes
 
 PAYLOAD = {"email": "jörg@example.com", "phone": "+4915112345678", "anrede": "Frau Größe; Blüte"}
 PROCESS = "[0-9a-f-]{36}"
@@ -44,34 +42,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[list[Sandbox], str]]:
-    """A socket, served in another thread, that leads to the latest sandbox in a list; starting one takes its time."""
-    boxes: list[Sandbox] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await boxes[-1].app(scope, receive, send)
-
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(app, "127.0.0.1", 0)) as url:
-        yield boxes, url
+    """A socket that leads to the latest sandbox in a list."""
+    with served_boxes() as served:
+        yield served
 
 
 @pytest.fixture
 def box(served: tuple[list[Sandbox], str], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A tenant behind a socket, and the environment that leads to it."""
-    boxes, url = served
-    box = Sandbox()
-    boxes.append(box)
-    environment = {
-        "BASE_URL": url,
-        "TENANT": box.tenant,
-        "API_USER": box.username,
-        "API_PASSWORD": box.password,
-        "CLIENT_ID": box.client_id,
-        "CLIENT_SECRET": box.client_secret,
-        "TOKEN_URL": f"{url}/oauth/token",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(f"DOXIE_{name}", value)
-    return box
+    """A tenant behind the socket, and the environment that leads to it."""
+    return led_to(Sandbox(), served, monkeypatch)
 
 
 def written(content: object = PAYLOAD, *, encoding: str = "utf-8") -> str:
@@ -236,6 +215,13 @@ def test_a_survey_without_an_address_is_wrong_usage(box: Sandbox, capsys: pytest
     assert not box.requests
 
 
+def test_something_must_be_sent(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """A payload, or rows; the message names both."""
+    assert main(["send", "mailer", "welcome_email"]) == 2
+    assert "--data FILE for one payload, --rows FILE.csv" in capsys.readouterr().err
+    assert not box.requests
+
+
 def test_a_process_is_shown(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """Its status, and how much there is in each collection, over all its pages."""
     (uuid,) = box.seed_processes(1)
@@ -356,7 +342,6 @@ def test_missing_credentials_are_named(
         [],
         ["send"],
         ["send", "brief", "welcome_email", "--data", "x.json"],
-        ["send", "mailer", "welcome_email"],
         ["process"],
         ["brands", "--token", "geheim"],
         ["send", "mailer", "welcome_email", "--password", "geheim"],

@@ -1,0 +1,365 @@
+"""Sending an event for every row of a CSV file: each row once, with a journal by which a stopped job goes on.
+
+job = RowJob(doxie, "mailer", "welcome_email", open_table(Path("rows.csv")))
+report = await job.run()
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import anyio
+import attrs
+from anyio import to_thread
+
+from doxie_async.client import Doxie
+from doxie_async.errors import ArgumentError, ConfigError
+from doxie_async.models.record import Record
+from doxie_async.models.sending import EventType
+from doxie_async.resources.sending import Payload
+from doxie_async.row_items import IN_DOUBT, Payloads, RowItem
+from klickdoxie_core import Clock, Effect, bulk
+from klickdoxie_core.breaker import Breaker
+from klickdoxie_core.entry import Entry, State
+from klickdoxie_core.errors import JournalError
+from klickdoxie_core.journal import Journal, fingerprint, read_header
+from klickdoxie_core.progress import OnProgress
+from klickdoxie_core.table import ErrorFile, Table
+
+MOST_LINES: Final = 20
+"""Lines in doubt that a report names; with more of them the error file is the better list."""
+
+_JOB: Final = "doxie send "
+_FAILED: Final = "failed"
+_DOUBTFUL: Final = (State.UNKNOWN, State.IN_FLIGHT)
+_PAGE: Final = 500
+_UNDER_WAY = "the run ended while this row was being sent; it may have been carried out"
+
+
+@attrs.frozen(kw_only=True)
+class SendReport:
+    """What has become of all rows of the file, in this run and those before.
+
+    Attributes:
+        rows: Rows that are not blank.
+        sent: Rows that were sent.
+        failed: Rows that were not, for good.
+        in_doubt: Rows that may or may not have been sent; they are not sent again.
+        doubtful: The lines of those, or nothing when there are more than `MOST_LINES`.
+        left_out: Rows that were not sent since the file itself says that they are in doubt.
+        pending: Rows that were not sent yet.
+        settled_before: Rows whose end an earlier run knew.
+        stopped: This run has not come to all rows that it was to send; resumed, the job goes on with them.
+        errors: The file with the rows that failed, are in doubt or were left out; None where there are none.
+        journal: By which the job can be resumed; None where it is gone, since nothing is open.
+    """
+
+    rows: int
+    sent: int
+    failed: int
+    in_doubt: int
+    doubtful: tuple[int, ...] = ()
+    left_out: int
+    pending: int
+    settled_before: int
+    stopped: bool
+    errors: Path | None = None
+    journal: Path | None
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row was sent that was to be."""
+        return not (self.failed or self.in_doubt or self.left_out or self.stopped)
+
+
+class RowJob:
+    """Sends an event for each row of a file, once. Memory holds the rows under way, not those done or ahead.
+
+    A row whose sending may have happened is in doubt and never sent again by itself. The error file is a table of its
+    own: mended, its rows can be sent as another job.
+
+    Args:
+        doxie: A client of an API user; it stays the caller's.
+        kind: mailer, injector, survey or qr_code.
+        event: The slug of the event.
+        table: The file; see `Payloads` for what becomes of its rows.
+        base: What each row is laid over.
+        keep_empty: Send empty cells, too.
+        journal: Where the job is recorded; None for the file's name with `.journal` behind it.
+        resume: Go on with the job that is recorded there.
+        limit: Send the first so many rows of the file at the most; the others are left for a later run.
+        concurrency: Rows under way at once.
+        errors: Where the rows go that failed or are in doubt.
+        breaker: When the job stops by itself; None for the usual bounds.
+        on_progress: Told of the figures.
+        clock: For tests.
+
+    Attributes:
+        report: How the job has ended, also when `run` raised or was cancelled; None before that.
+
+    Raises:
+        ConfigError: There is no such kind, or the columns cannot become a payload.
+    """
+
+    def __init__(
+        self,
+        doxie: Doxie,
+        kind: EventType | str,
+        event: str,
+        table: Table,
+        *,
+        base: Payload | None = None,
+        keep_empty: bool = False,
+        journal: Path | None = None,
+        resume: bool = False,
+        limit: int | None = None,
+        concurrency: int = 16,
+        errors: Path = Path("errors.csv"),
+        breaker: Breaker | None = None,
+        on_progress: OnProgress | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if kind not in list(EventType):
+            raise ArgumentError(f"kind must be one of {', '.join(EventType)}")
+        self._doxie = doxie
+        self._kind = EventType(kind)
+        self._event = event
+        self._table = table
+        self._payloads = Payloads(table.header, base, keep_empty=keep_empty)
+        self._path = journal or table.path.with_name(f"{table.path.name}.journal")
+        self._resume = resume
+        self._limit = limit
+        self._errors = ErrorFile(errors, table)
+        self._concurrency = concurrency
+        self._breaker = breaker
+        self._on_progress = on_progress
+        self._clock = clock or Clock()
+        self._bulk: bulk[RowItem, Record] | None = None
+        self._stopped = False
+        self.report: SendReport | None = None
+
+    def stop(self) -> None:
+        """Start no further row; those under way are finished. May be called from a signal handler."""
+        self._stopped = True
+        if self._bulk is not None:
+            self._bulk.stop()
+
+    async def run(self) -> SendReport:
+        """Send what is to be sent and write the error file; a job runs once.
+
+        Returns:
+            The figures, when the job came to its end or was stopped by `stop()`.
+
+        Raises:
+            JobStopped: Going on was senseless: an outage, refused credentials, or every row refused alike. The job
+                can be resumed.
+            JournalError: The journal belongs to another job or another input, or cannot be used.
+            ConfigError: There is an unfinished job and `resume` was not given, or the other way round; or the error
+                file would take the place of another file.
+            TableError: The file cannot be read, or was changed meanwhile.
+        """
+        self._errors.check()
+        known = await self._is_known()
+        if self._resume and not known:
+            raise ConfigError(f"there is no unfinished job in {self._path}, so that nothing can be resumed")
+        journal = await self._journal()
+        planning = False
+        try:
+            async with journal:
+                if known and not self._resume:
+                    raise ConfigError(await self._said_of(journal))
+                planning = True
+                await self._plan(journal)
+                planning = False
+                return await self._carry_out(journal)
+        finally:
+            # A plan that broke off has sent nothing, and must not be in the way when the file is mended.
+            if planning or (self.report is not None and self.report.journal is None):
+                _remove(self._path)
+
+    async def _is_known(self) -> bool:
+        """Whether there is a job to go on with; one that is over, or has not sent anything yet, goes."""
+        header = read_header(self._path)
+        if header is None:
+            return False
+        job, facts, notes = header
+        if not job.startswith(_JOB) or _is_open(notes):
+            return True
+        # Looked at again under the lock: somebody may be about to start it.
+        async with Journal(self._path, job=job, facts=facts) as old:
+            still_open = _is_open(old.notes)
+        if not still_open:
+            _remove(self._path)
+        return still_open
+
+    async def _journal(self) -> Journal:
+        facts = {
+            "input": await to_thread.run_sync(fingerprint, self._table.path),
+            "event": self._event,
+            "tenant": self._doxie.tenant,
+            "settings": fingerprint(self._payloads.settings, self._table.encoding, self._table.separator),
+        }
+        return Journal(self._path, job=f"{_JOB}{self._kind}", facts=facts)
+
+    async def _said_of(self, journal: Journal) -> str:
+        states = await _states(journal)
+        return (
+            f"{self._path} records that this file was sent before: {states[State.DONE]} rows were sent, "
+            f"{_in_doubt(states)} are in doubt, {states[State.PENDING]} are not sent yet; resume that job, or "
+            "remove its journal to send every row, also those that were sent"
+        )
+
+    async def _plan(self, journal: Journal) -> None:
+        """Enter every row in the order of the file, before any is sent."""
+        if _is_open(journal.notes):
+            return
+        rows = self._table.rows()
+        while page := [self._payloads.item(row).entry for row in islice(rows, _PAGE)]:
+            await journal.add(page)
+        await journal.note(planned=True)
+
+    async def _carry_out(self, journal: Journal) -> SendReport:
+        try:
+            await self._send(journal)
+        except BaseException:
+            # A journal that broke is why the job has stopped, and that is told by the error that is raised.
+            with anyio.CancelScope(shield=True), suppress(JournalError):
+                await self._conclude(journal)
+            raise
+        return await self._conclude(journal)
+
+    async def _send(self, journal: Journal) -> None:
+        total = await to_thread.run_sync(lambda: sum(1 for _ in self._sendable()))
+        async with bulk(
+            self._send_one,
+            self._sendable(),
+            concurrency=self._concurrency,
+            journal=journal,
+            key=lambda item: item.key,
+            effect=Effect.ONCE,
+            keep=_process_of,
+            breaker=self._breaker,
+            on_progress=self._on_progress,
+            total=total,
+            clock=self._clock,
+        ) as outcomes:
+            self._bulk = outcomes
+            if self._stopped:
+                outcomes.stop()
+            async for _ in outcomes:
+                pass
+
+    async def _send_one(self, item: RowItem) -> Record:
+        return await send_event(self._doxie, self._kind, self._event, item.payload)
+
+    def _sendable(self) -> Iterator[RowItem]:
+        items = map(self._payloads.item, islice(self._table.rows(), self._limit))
+        return (item for item in items if item.state is State.PENDING)
+
+    async def _conclude(self, journal: Journal) -> SendReport:
+        """Write the error file and report; the figures are told even where the file cannot be written."""
+        states = await _states(journal)
+        self.report = report = self._figures(states)
+        doubtful, errors = await self._write_errors(journal, complete=not report.pending)
+        finished = not (report.pending or report.in_doubt)
+        if finished:
+            await journal.note(finished=True)
+        self.report = report = attrs.evolve(
+            report,
+            doubtful=tuple(doubtful) if len(doubtful) <= MOST_LINES else (),
+            errors=errors,
+            journal=None if finished else self._path,
+        )
+        return report
+
+    def _figures(self, states: Counter[State]) -> SendReport:
+        progress = self._bulk.progress if self._bulk else None
+        return SendReport(
+            rows=states.total(),
+            sent=states[State.DONE],
+            failed=states[State.FAILED],
+            in_doubt=_in_doubt(states),
+            left_out=states[State.SKIPPED],
+            pending=states[State.PENDING],
+            settled_before=progress.skipped if progress else 0,
+            stopped=progress is None or progress.done < (progress.total or 0),
+            journal=self._path,
+        )
+
+    async def _write_errors(self, journal: Journal, *, complete: bool) -> tuple[list[int], Path | None]:
+        """Write the rows that were not sent for good, in the order of the file, which is that of the journal's places.
+
+        Returns:
+            The first lines in doubt, one more than are told, and the file.
+        """
+        doubtful: list[int] = []
+        rows = self._table.rows()
+        # Closed here, whatever happens, and not at some time by the event loop.
+        entries = journal.entries(State.FAILED, State.SKIPPED, *_DOUBTFUL)
+        try:
+            async with aclosing(entries):
+                async for entry in entries:
+                    row = next(row for row in rows if row.line == entry.place)
+                    state = _FAILED if entry.state is State.FAILED else IN_DOUBT
+                    code, reason = _told(entry)
+                    self._errors.add(row, state=state, code=code, reason=reason)
+                    if entry.state in _DOUBTFUL and len(doubtful) <= MOST_LINES:
+                        doubtful.append(row.line)
+        except BaseException:
+            self._errors.close(complete=False)
+            raise
+        return doubtful, self._errors.close(complete=complete)
+
+
+async def send_event(doxie: Doxie, kind: EventType, event: str, payload: Payload) -> Record:
+    """Send one payload to an event, by the operation of its kind; never sent twice."""
+    match kind:
+        case EventType.MAILER:
+            return await doxie.mailer.send(event, payload)
+        case EventType.INJECTOR:
+            return await doxie.injector.create(event, payload)
+        case EventType.SURVEY:
+            return await doxie.surveys.create_inquiry(event, payload)
+        case EventType.QR_CODE:
+            return await doxie.qr_codes.create(event, payload)
+
+
+def _process_of(result: Record) -> object:
+    """The process that was started; what else an answer holds is not kept."""
+    found = result.raw.get("process_uuid") or result.raw.get("uuid")
+    return found if isinstance(found, str) else None
+
+
+async def _states(journal: Journal) -> Counter[State]:
+    states = Counter[State]()
+    for (_, state), count in (await journal.counts()).items():
+        states[state] += count
+    return states
+
+
+def _in_doubt(states: Counter[State]) -> int:
+    return sum(states[state] for state in _DOUBTFUL)
+
+
+def _is_open(notes: Mapping[str, object]) -> bool:
+    """Whether a job may have sent something, and is not at its end."""
+    return bool(notes.get("planned")) and not notes.get("finished")
+
+
+def _told(entry: Entry) -> tuple[str, str]:
+    match entry.error:
+        case {"code": str(code), "message": str(message)}:
+            return code, message
+        case _:
+            return IN_DOUBT, _UNDER_WAY
+
+
+def _remove(path: Path) -> None:
+    # The file itself last: without it, what stands beside it would be taken for part of the next one.
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        path.with_name(name).unlink(missing_ok=True)

@@ -1,0 +1,261 @@
+"""The command `doxie send`: one payload, or one for each row of a CSV file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn, cast
+
+import anyio
+
+from doxie_async.command_client import CommandClient
+from doxie_async.errors import ConfigError
+from doxie_async.models.record import Record
+from doxie_async.models.sending import EventType, MailResult, ProcessResult
+from doxie_async.row_items import Payloads
+from doxie_async.row_job import RowJob, SendReport, send_event
+from klickdoxie_core import Limit, SdkError, command_line
+from klickdoxie_core.command_line import FAILED, OK, STOPPED, complain
+from klickdoxie_core.table import Table, open_table
+from klickdoxie_core.table.overview import Overview, overview
+
+_DESCRIPTION = """\
+Send one payload (--data), or one for each row of a CSV file (--rows). Nothing is ever sent again by itself: what may
+have gone out without an answer is told as in doubt. With --rows, a journal beside the file keeps what became of each
+row, so that a stopped job goes on with --resume, and the rows that failed or are in doubt go to an error file, which
+is such a CSV file itself. Exit codes: 0 all sent, 1 something failed or is in doubt, 2 wrong usage, 3 the credentials
+were refused, 4 stopped before the end."""
+
+_IN_DOUBT: Final[Mapping[EventType, str]] = {
+    EventType.MAILER: "the mail may have gone out",
+    EventType.INJECTOR: "the injection may have been created",
+    EventType.SURVEY: "the inquiry may have gone out",
+    EventType.QR_CODE: "the QR code may have been created",
+}
+_FOR_ROWS: Final = (
+    "keep_empty",
+    "journal",
+    "resume",
+    "limit",
+    "rate",
+    "concurrency",
+    "errors",
+    "encoding",
+    "delimiter",
+    "dry_run",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Make a parser that of this command."""
+    parser.description = _DESCRIPTION
+    parser.set_defaults(command=_send)
+    add = parser.add_argument
+    add("kind", choices=("mailer", "injector", "survey", "qr-code", "qr_code"), help="the kind of the event")
+    add("event", metavar="EVENT", help="the slug of the event")
+    add("--data", type=_json_object, metavar="FILE", help="a JSON object in UTF-8; - reads it from here")
+    add("--json", action="store_true", help="print the answer, or every event of a job, as one line of JSON")
+    add = parser.add_argument_group("a payload for each row").add_argument
+    add(
+        "--rows",
+        type=Path,
+        metavar="FILE.csv",
+        help="columns are keys, and a dot nests, as in customer.name; each row is laid over the object of --data",
+    )
+    add("--keep-empty", action="store_true", help="send empty cells as empty texts instead of leaving them out")
+    add("--dry-run", action="store_true", help="show the columns, send nothing")
+    add("--limit", type=command_line.positive_int, metavar="N", help="send the first N rows only, for now")
+    add("--resume", action="store_true", help="go on with the job in the journal")
+    add("--journal", type=Path, metavar="PATH", help="default: the name of the file with .journal behind it")
+    add("--errors", type=Path, metavar="PATH", help="for the rows that failed or are in doubt (default: errors.csv)")
+    add("--rate", type=command_line.positive_float, metavar="N", help="requests a second at the most")
+    add("--concurrency", type=command_line.positive_int, metavar="N", help="rows under way at once (default: 16)")
+    add("--encoding", metavar="NAME", help="of the CSV file, instead of the one found out")
+    add("--delimiter", metavar="CHARACTER", help="between cells, instead of the one found out; also: tab")
+
+
+async def _send(options: argparse.Namespace) -> int:
+    kind = EventType(options.kind.replace("-", "_"))
+    if options.rows is not None:
+        return await _send_rows(kind, options)
+    if given := [f"--{name.replace('_', '-')}" for name in _FOR_ROWS if getattr(options, name)]:
+        raise ConfigError(f"{', '.join(given)} can be given with --rows only")
+    if options.data is None:
+        raise ConfigError(
+            "say what to send: --data FILE for one payload, --rows FILE.csv for one for each row, or both"
+        )
+    return await _send_one(kind, options)
+
+
+async def _send_one(kind: EventType, options: argparse.Namespace) -> int:
+    async with CommandClient.from_env() as doxie:
+        try:
+            result = await send_event(doxie, kind, options.event, options.data)
+        except SdkError as error:
+            if not error.maybe_applied:
+                raise
+            return _in_doubt(str(error), kind)
+        except anyio.get_cancelled_exc_class():
+            _in_doubt("broken off", kind)
+            raise
+    _say(json.dumps(result.raw) if options.json else _sent_text(result))
+    return OK
+
+
+def _in_doubt(what: str, kind: EventType) -> int:
+    return complain("doxie", f"{what}\n{_IN_DOUBT[kind]}; it was NOT sent again", FAILED)
+
+
+def _sent_text(result: Record) -> str:
+    match result:
+        case MailResult():
+            mails, messages = _words(result.sent_email_templates), _words(result.sent_sms_templates)
+            return f"process: {result.process_uuid}\ne-mail templates: {mails}\nSMS templates: {messages}"
+        case ProcessResult():
+            return f"process: {result.process_uuid}"
+        case _:
+            return json.dumps(result.raw, indent=2, ensure_ascii=False)
+
+
+def _words(templates: Sequence[object]) -> str:
+    words = [name if isinstance(name, str) else json.dumps(name, ensure_ascii=False) for name in templates]
+    return ", ".join(words) or "none"
+
+
+async def _send_rows(kind: EventType, options: argparse.Namespace) -> int:
+    table = open_table(options.rows, encoding=options.encoding, separator=options.delimiter)
+    # What cannot become a payload is told before anything else is done.
+    Payloads(table.header, options.data)
+    found = overview(table, options.limit)
+    _say(json.dumps(_columns_event(table, found)) if options.json else _columns_text(table, found))
+    if options.dry_run:
+        if not options.json:
+            _say("dry run: nothing was sent")
+        return OK
+    concurrency = options.concurrency or 16
+    display = command_line.display_on(sys.stdout if options.json else sys.stderr, as_json=options.json)
+    async with CommandClient.from_env(limit=Limit(concurrency=concurrency, rate=options.rate)) as doxie:
+        job = RowJob(
+            doxie,
+            kind,
+            options.event,
+            table,
+            base=options.data,
+            keep_empty=options.keep_empty,
+            journal=options.journal,
+            resume=options.resume,
+            limit=options.limit,
+            concurrency=concurrency,
+            errors=options.errors or Path("errors.csv"),
+            on_progress=display,
+        )
+        try:
+            with command_line.stopped_by_signal(job.stop):
+                report = await job.run()
+        finally:
+            display.close()
+            if job.report is not None:
+                _say(json.dumps(_summary_event(job.report)) if options.json else _summary_text(job.report))
+    return STOPPED if report.stopped else OK if report.clean else FAILED
+
+
+def _columns_event(table: Table, found: Overview) -> Mapping[str, object]:
+    columns = [
+        {"column": name, "filled": fill.count, "looks_like": fill.samples}
+        for name, fill in zip(table.header, found.fills, strict=True)
+    ]
+    return {
+        "event": "columns",
+        "file": str(table.path),
+        "encoding": table.encoding,
+        "separator": table.separator,
+        "rows": found.rows,
+        "columns": columns,
+    }
+
+
+def _columns_text(table: Table, found: Overview) -> str:
+    separator = "tab" if table.separator == "\t" else repr(table.separator)
+    rows = [
+        (" ".join(name.split()), f"{fill.count:,}", "  ".join(fill.samples))
+        for name, fill in zip(table.header, found.fills, strict=True)
+    ]
+    lines = command_line.columns([("column", "filled", "looks like"), *rows]).split("\n")
+    said = f"{table.path.name}: {found.rows:,} rows, {table.encoding}, separator {separator}"
+    return "\n".join([said, *(f"  {line}" for line in lines)])
+
+
+def _summary_event(report: SendReport) -> Mapping[str, object]:
+    return {
+        "event": "summary",
+        "rows": report.rows,
+        "sent": report.sent,
+        "failed": report.failed,
+        "in_doubt": report.in_doubt,
+        "lines_in_doubt": report.doubtful,
+        "left_out": report.left_out,
+        "pending": report.pending,
+        "settled_before": report.settled_before,
+        "stopped": report.stopped,
+        "errors": str(report.errors) if report.errors else None,
+        "journal": str(report.journal) if report.journal else None,
+    }
+
+
+def _summary_text(report: SendReport) -> str:
+    figures = {
+        "rows": report.rows,
+        "sent": report.sent,
+        "failed": report.failed,
+        "in doubt: they may have been sent, and were NOT sent again": report.in_doubt,
+        "left out: the file says that an earlier run left them in doubt": report.left_out,
+        "not sent yet": report.pending,
+        "settled by an earlier run": report.settled_before,
+    }
+    always = ("rows", "sent", "failed")
+    lines = [f"{count:>9,}  {name}" for name, count in figures.items() if count or name in always]
+    if report.doubtful:
+        lines.append(f"lines in doubt: {', '.join(map(str, report.doubtful))}")
+    if report.errors:
+        lines.append(f"the rows that were not sent for good are in {report.errors}")
+    if report.pending:
+        lines.append(f"{report.journal} knows what was sent; the same command with --resume goes on")
+    elif report.journal:
+        lines.append(f"{report.journal} knows what was sent; it is kept for the rows in doubt")
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _json_object(path: str) -> dict[str, object]:
+    """The object in a file, or on the standard input for a dash; the type of an argument."""
+    name = "the standard input" if path == "-" else path
+    try:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        payload: object = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_unique)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{name} is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{name} is not JSON: {error}") from None
+    if not isinstance(payload, dict):
+        raise argparse.ArgumentTypeError(f"{name} must hold a JSON object")
+    return cast("dict[str, object]", payload)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no value")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
