@@ -9,12 +9,12 @@ counters.
 from __future__ import annotations
 
 import csv
-import os
-import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import anyio
+from commands import run
 from figures import Figure, show
 from make_contacts import Contacts
 
@@ -45,13 +45,12 @@ async def main(contacts: Contacts, file: Path) -> int:
 
 async def run_import(file: Path, box: Sandbox, url: str) -> int:
     """Run the command as a user would, and return its exit code."""
-    command = [sys.executable, "-m", "klicktipp_async", "import", str(file), "--opt-in", "default"]
-    command += ["--concurrency", "32", "--errors", str(ERRORS)]
-    for given in MAPS:
-        command += ["--map", given]
     account = {"KLICKTIPP_BASE_URL": url, "KLICKTIPP_USERNAME": box.username, "KLICKTIPP_PASSWORD": box.password}
-    done = await anyio.run_process(command, env=os.environ | account, check=False, stdout=None, stderr=None)
-    return done.returncode
+    maps = [part for given in MAPS for part in ("--map", given)]
+    with tempfile.TemporaryDirectory() as folder:
+        # Rows in doubt would keep it, and the next trial is to begin anew.
+        options = ["--concurrency", "32", "--errors", str(ERRORS), "--journal", f"{folder}/journal"]
+        return await run("klicktipp_async", ["import", str(file), "--opt-in", "default", *options, *maps], account)
 
 
 async def end_sessions(box: Sandbox, after: int) -> None:

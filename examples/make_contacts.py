@@ -64,24 +64,26 @@ FICTIONAL += [("171", "39200", 2), ("176", "040690", 2)]
 WAYS_TO_WRITE = ["+49 {0} {1}{2}", "0049 {0} {1}{2}", "+49 {0}/{1}-{2}", "+49{0}{1}{2}", "+49 {0} {1} {2}"]
 
 WRONG_ADDRESSES = ["{0}(at){1}", "{0}@@{1}", "{0} @ {1}", "{0}@", "@{1}", "{0}.{1}", "unbekannt"]
+# What a spreadsheet leaves of a number that it took for one to reckon with.
+DAMAGED_NUMBER = "4917139200"
 WRONG_NUMBERS = [
     "keine Angabe",
     "0171 39200 17",
     "+49 171 ABCDEF",
     "+49",
-    "4917139200",
+    DAMAGED_NUMBER,
     "+49 171 39200 17 +49 171 39200 18",
 ]
 WRONG_DATES = ["31.02.1984", "24/12/1980", "Mai 1975", "1.13.1990"]
 WRONG_REVENUES = ["12,345", "1.23.4", "auf Anfrage"]
 
-# How many rows of each kind; all others are valid.
+# How many rows of each kind; all others are valid. Some of the numbers that are not valid are damaged ones.
 INVALID = {
     "email_invalid": 72,
     "sms_invalid": 36,
     "date_invalid": 16,
     "decimal_invalid": 12,
-    "no_address": 30,
+    "no_identity": 30,
     "cells_extra": 8,
     "cells_missing": 6,
 }
@@ -141,13 +143,14 @@ class _Maker:
     def make(self, count: int) -> Contacts:
         rows = [self._row(kind) for kind in self._kinds(count)]
         with_email = [row for row in self._valid if row[EMAIL]]
+        damaged = sum(row[MOBILE] == DAMAGED_NUMBER for row in rows)
         segments = [row[SEGMENTS].replace("|", ",").split(",") for row in self._valid]
         return Contacts(
             rows=rows,
             emails=frozenset(row[EMAIL].strip() for row in with_email),
             numbers=frozenset(as_stored(row[MOBILE]) for row in self._valid if not row[EMAIL]),
             tags=frozenset(name.strip() for names in segments for name in names if name.strip()),
-            invalid=Counter(INVALID),
+            invalid=Counter(INVALID | {"sms_invalid": INVALID["sms_invalid"] - damaged, "sms_damaged": damaged}),
             duplicates=DUPLICATES,
         )
 
@@ -179,7 +182,7 @@ class _Maker:
                 cells[BIRTHDAY] = self._pick(WRONG_DATES)
             case "decimal_invalid":
                 cells[REVENUE] = self._pick(WRONG_REVENUES)
-            case "no_address":
+            case "no_identity":
                 cells[EMAIL] = cells[MOBILE] = ""
             case "cells_extra":
                 cells[4:5] = ["Bäckerei Weiß", " Inh. Jörg Weiß"]

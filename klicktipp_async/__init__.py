@@ -1,9 +1,14 @@
 """Async client for the KlickTipp API: contacts, tags, data fields, opt-in processes, listbuilding, webhooks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from klickdoxie_core import (
     UNSET,
     ArgumentError,
     BadRequest,
+    Breaker,
     CertificateRejected,
     ConfigError,
     Conflict,
@@ -14,11 +19,14 @@ from klickdoxie_core import (
     Exchange,
     Forbidden,
     Interrupted,
+    JobStopped,
+    JournalError,
     KeyPair,
     Limit,
     NotFound,
     Observer,
     Outcome,
+    Progress,
     RateLimited,
     ReadOnlyError,
     Redirected,
@@ -27,6 +35,7 @@ from klickdoxie_core import (
     SdkError,
     Secret,
     ServerError,
+    State,
     TooLarge,
     TransportError,
     Unauthorized,
@@ -76,6 +85,9 @@ from klicktipp_async.models.opt_in import OptInProcess
 from klicktipp_async.models.option import Option
 from klicktipp_async.models.tag import Tag
 
+if TYPE_CHECKING:
+    from klickdoxie_core.journal import Journal
+
 __all__ = [
     "CLEAR",
     "UNSET",
@@ -86,6 +98,7 @@ __all__ = [
     "ArgumentError",
     "BadRequest",
     "Bounce",
+    "Breaker",
     "BusinessError",
     "CertificateRejected",
     "ConfigError",
@@ -114,6 +127,9 @@ __all__ = [
     "InvalidCredentials",
     "InvalidEmail",
     "InvalidPhone",
+    "JobStopped",
+    "Journal",
+    "JournalError",
     "KeyPair",
     "KlickTipp",
     "KlickTippError",
@@ -129,6 +145,7 @@ __all__ = [
     "OptInProcess",
     "Option",
     "Outcome",
+    "Progress",
     "RateLimited",
     "ReadOnlyError",
     "Redirected",
@@ -141,6 +158,7 @@ __all__ = [
     "SmartTagProtected",
     "SmsNumberTaken",
     "SmsNumberUnsubscribed",
+    "State",
     "SubscriptionFailed",
     "Tag",
     "TagNotFound",
@@ -154,3 +172,13 @@ __all__ = [
     "grant_url",
     "recording",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # SQLite comes with the first journal, not with every program.
+    if name == "Journal":
+        from klickdoxie_core.journal import Journal  # noqa: PLC0415
+
+        return Journal
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -11,14 +11,15 @@ from klickdoxie_core.redact import Secret, secret
 from klicktipp_async.convert import Ack
 from klicktipp_async.dialect import session_is_over
 from klicktipp_async.errors import ArgumentError
+from klicktipp_async.field_schema import SURROGATE
 from klicktipp_async.models.account import LoginAnswer
 
 GRANT_PAGE = "https://app.klicktipp.com/grantapiaccess/"
 
 
-def _not_empty(value: str) -> str:
-    if not value.strip():
-        raise ArgumentError("username must not be empty")
+def _username(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or SURROGATE.search(value):
+        raise ArgumentError("username must be a non-empty text of characters that UTF-8 can carry")
     return value.strip()
 
 
@@ -29,12 +30,13 @@ class SessionLogin:
     A user of its own with the role "API User" is advisable; its name is `mainaccount-subaccount`.
     """
 
-    username: str = attrs.field(converter=_not_empty, repr=False)
+    username: str = attrs.field(converter=_username, repr=False)
     password: Secret = attrs.field(converter=secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not self.password.reveal():
-            raise ArgumentError("password must not be empty")
+        password: object = self.password.reveal()
+        if not isinstance(password, str) or not password or SURROGATE.search(password):
+            raise ArgumentError("password must be a non-empty text of characters that UTF-8 can carry")
 
     def scheme(self) -> SessionCookie[LoginAnswer]:
         """How the engine logs in and out (Login, Logout from API)."""
@@ -77,11 +79,20 @@ def grant_url(account_id: int | str, redirect_url: str, *, encode: bool = False)
         ArgumentError: For an empty account and for a redirect URL that cannot work.
     """
     account, redirect = str(account_id).strip(), redirect_url.strip()
-    if not account or account in {".", ".."}:
+    if isinstance(account_id, bool) or not account or account in {".", ".."} or SURROGATE.search(account):
         raise ArgumentError("account_id must be the number of an account")
-    parts = urlsplit(redirect)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or any(ord(char) <= 0x20 for char in redirect):
+    if not _is_url(redirect):
         raise ArgumentError("redirect_url must be an absolute http or https URL without white space")
     if "#" in redirect and not encode:
         raise ArgumentError("redirect_url must not hold a fragment unless encode=True")
     return f"{GRANT_PAGE}{quote(account, safe='')}?url={quote(redirect, safe='') if encode else redirect}"
+
+
+def _is_url(text: str) -> bool:
+    if SURROGATE.search(text) or any(ord(char) <= 0x20 for char in text):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -12,6 +12,8 @@ _MAX_EMAIL = 254
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+@[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 # Up to 15 digits by E.164, the "00" before them, and some room for extensions.
 _DIGITS = re.compile(r"[0-9]{6,20}")
+# Digits, and whatever people put between them.
+_MAX_PHONE = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -23,6 +25,12 @@ def normalise_phone(text: str) -> str:
     """
     kept = "".join(character for character in text if not _is_filler(character))
     return "00" + kept[1:] if kept.startswith("+") else kept
+
+
+def _is_phone(text: str) -> bool:
+    if len(text) > _MAX_PHONE or _CONTROL.search(text):
+        return False
+    return _DIGITS.fullmatch(normalise_phone(text)) is not None
 
 
 def _is_filler(character: str) -> bool:
@@ -47,7 +55,8 @@ def check_email(name: str, text: str) -> None:
         ArgumentError: It has no '@' or several, nothing before or behind it, white space or control characters,
             or more than 254 characters.
     """
-    if not is_email(text):
+    # Callers without types hand over anything.
+    if not isinstance(text, str) or not is_email(text):  # pyright: ignore[reportUnnecessaryIsInstance]
         msg = (
             f"{name} must be an e-mail address: one '@' with something on both sides, "
             f"no white space, at most {_MAX_EMAIL} characters"
@@ -65,5 +74,6 @@ def check_phone(name: str, text: str) -> None:
     Raises:
         ArgumentError: Besides spaces and punctuation it is not 6 to 20 digits, or it has control characters.
     """
-    if _CONTROL.search(text) or not _DIGITS.fullmatch(normalise_phone(text)):
+    # Callers without types hand over anything.
+    if not isinstance(text, str) or not _is_phone(text):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ArgumentError(f"{name} must be a phone number in international format, such as +49 or 0049 and so on")

@@ -16,16 +16,17 @@ from klicktipp_async.contact_details import is_email
 from klicktipp_async.errors import ArgumentError
 
 _PREFIX = "field"
-_BARE_KEY = re.compile(r"[0-9]+|(?!Field)[A-Z][A-Za-z0-9]*")
+_BARE_KEY = re.compile(r"[0-9]{1,18}|(?!Field)[A-Z][A-Za-z0-9]{0,63}")
 _DIGITS = re.compile(r"[0-9]{1,64}")
 _INTEGER = re.compile(r"-?[0-9]{1,64}")
 _DOT_DECIMAL = re.compile(r"-?[0-9]{1,64}\.[0-9]{1,64}")
 _URL = re.compile(r"https?://[^\r\n]+", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n]")
-# No encoding can carry a lone surrogate; a file read with the wrong error handler is full of them.
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""No encoding can carry a lone surrogate; a file read with the wrong error handler is full of them."""
 
 _BOUND = 10**64
+_SHOWN = 60
 _CENT = Decimal("0.01")
 _EXACT = Context(prec=100)
 _DAY = 86_400
@@ -98,12 +99,14 @@ def field_key(key: str | int) -> str:
     Raises:
         ArgumentError: It is no field's key, or a standard field's in the wrong letter case.
     """
+    if isinstance(key, bool) or not isinstance(key, str | int) or (isinstance(key, int) and abs(key) >= _BOUND):
+        raise ArgumentError(f"the key of a field must be a text or a whole number, not {type(key).__name__}")
     full = _prefixed(str(key))
     spelled = _BY_LOWER_CASE.get(full.lower(), full)
     if full != spelled:
         raise ArgumentError(f"{full} must be spelled {spelled}: letter case matters in the key of a field")
     if not _BARE_KEY.fullmatch(full.removeprefix(_PREFIX)):
-        raise ArgumentError(f"{mask(str(key))!r} is not the key of a field, such as field12345 or fieldFirstName")
+        raise ArgumentError(f"{mask(str(key))[:_SHOWN]!r} is not the key of a field, such as field12345 or fieldFirstName")
     return full
 
 
@@ -179,6 +182,8 @@ class FieldSchema:
         Raises:
             ArgumentError: A key is none, or a value does not fit its field; all problems in one text, without values.
         """
+        if not isinstance(fields, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise ArgumentError("fields must be a mapping of keys to values")
         wire: dict[str, str] = {}
         seen: set[str] = set()
         problems: list[str] = []
@@ -200,20 +205,22 @@ class FieldSchema:
 
         A decimal without a dot stays a text, too: it may count hundredths or not.
         """
-        return _RULES[self._type(_prefixed(key))].read(text, self.timezone) if text else None
+        return _RULES[self.type_of(key)].read(text, self.timezone) if text else None
 
-    def _type(self, full: str) -> FieldType | None:
+    def type_of(self, key: str) -> FieldType | None:
+        """What a field holds, by its key with or without the prefix `field`; None for one whose type is not known."""
+        full = _prefixed(key)
         return self.types.get(full) or STANDARD_FIELDS.get(full)
 
     def _write(self, full: str, value: FieldValue) -> str:
         plain: object = value.value if isinstance(value, enum.Enum) else value
         if plain == "":
             return ""
-        rule = _RULES[self._type(full)]
+        rule = _RULES[self.type_of(full)]
         text = rule.write(plain, self.timezone)
         if text is None:
             raise ArgumentError(f"{full} must be {rule.expected} (given: {type(plain).__name__})")
-        if _SURROGATE.search(text):
+        if SURROGATE.search(text):
             raise ArgumentError(
                 f"{full} has characters that cannot be encoded; was its source read in another encoding?"
             )

@@ -14,10 +14,10 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
+from klickdoxie_core import ConfigError as CoreConfigError
 from klickdoxie_core import Secret
 from klickdoxie_core import WebhookError as CoreWebhookError
 from klickdoxie_core.asgi import Receive, Scope, Send
-from klickdoxie_core.redact import secret
 from klickdoxie_core.webhooks import (
     DEFAULT_MAX_BODY,
     Delivery,
@@ -128,9 +128,12 @@ class WebhookApp:
         aliases: Mapping[str, str] | None = None,
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
-        if not token_parameter or not secret(token).reveal().strip():
-            raise ConfigError("the token of a webhook receiver and the name of its parameter must not be empty")
-        self._token = TokenCheck(token)
+        if not token_parameter:
+            raise ConfigError("the name of the parameter with a webhook receiver's token must not be empty")
+        try:
+            self._token = TokenCheck(token)
+        except CoreConfigError as error:
+            raise ConfigError(error.message) from None
         self._token_parameter = token_parameter
         self._meanings = _meanings(aliases)
         self._receiver = Receiver(handler, read=self._read, methods=("POST", "GET"), max_body=max_body)

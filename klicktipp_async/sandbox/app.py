@@ -13,7 +13,7 @@ from klickdoxie_core.sandbox import Answer, Inbound, Route, SandboxBase
 from klicktipp_async.field_schema import FieldSchema, FieldType
 from klicktipp_async.sandbox.account import require_access
 from klicktipp_async.sandbox.operations import OPERATIONS, Operation
-from klicktipp_async.sandbox.store import FIRST_CONTACT, Status, Store, StoredContact, StoredTag
+from klicktipp_async.sandbox.store import FIRST_CONTACT, Status, Store, StoredContact, StoredField, StoredTag
 from klicktipp_async.sandbox.wire_format import Ask, Refused, Reply, WireFormat
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ class Sandbox(SandboxBase):
     def tags(self) -> Mapping[int, StoredTag]:
         """Every tag by id, SmartTags too."""
         return MappingProxyType(self._store.tags)
+
+    @property
+    def fields(self) -> Mapping[str, StoredField]:
+        """Every data field by key."""
+        return MappingProxyType(self._store.fields)
 
     @property
     def confirmation_mails(self) -> Counter[str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as Values
 from pathlib import Path
 from types import ModuleType
 
 import anyio
 import pytest
 
-from klicktipp_async.csv_import.draft import Draft, Rules
-from klicktipp_async.csv_import.mapping import read_wishes, resolve
-from klicktipp_async.csv_import.survey import survey
-from klicktipp_async.csv_import.table import open_table
-from klicktipp_async.csv_import.triage import triage
+from klickdoxie_core.table import open_table
+from klicktipp_async.commands.source import source_rows
+from klicktipp_async.crm import Mapping, Reason
+from klicktipp_async.crm.wanted import Rules, Wanted
 
 Example = Callable[[str], ModuleType]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -53,16 +54,17 @@ def test_the_file_is_what_the_generator_writes(maker: ModuleType) -> None:
 
 def test_an_import_finds_what_the_generator_promises(maker: ModuleType, demo: ModuleType) -> None:
     """Valid contacts, invalid rows by their code, duplicates and tags, by the rules of the import itself."""
-    table = open_table(EXAMPLES / "contacts.csv")
-    rules = Rules(columns=resolve(read_wishes(demo.MAPS), table.header, _labels()))
-    found, made = survey(table, rules), maker.make()
-    drafts = [item.plan for item in triage(table, rules) if isinstance(item.plan, Draft)]
+    table, made = open_table(EXAMPLES / "contacts.csv"), maker.make()
+    rules = Mapping.from_pairs(demo.MAPS).resolve(header=table.header, fields=_labels())
+    read = [_read(row.values, rules) for row in source_rows(table, in_doubt_again=False)]
+    wants = [wanted for wanted in read if isinstance(wanted, Wanted)]
+    first = _first(wants)
     assert (table.encoding, table.separator, table.header) == ("cp1252", ";", tuple(maker.HEADER))
-    assert (found.rows, found.valid, found.duplicates) == (5000, made.valid, made.duplicates)
-    assert found.invalid == made.invalid
-    assert found.tags.keys() == made.tags
-    assert {draft.email for draft in drafts if draft.email} == made.emails
-    assert {draft.identity for draft in drafts if not draft.email} == made.numbers
+    assert (len(read), len(first), len(wants) - len(first)) == (5000, made.valid, made.duplicates)
+    assert Counter(reason.code for reason in read if isinstance(reason, Reason)) == made.invalid
+    assert {tag for wanted in first for tag in wanted.tags} == made.tags
+    assert {wanted.email for wanted in first if wanted.email} == made.emails
+    assert {wanted.sms_number for wanted in first if not wanted.email} == made.numbers
 
 
 def test_nobody_in_the_file_exists(rows: list[dict[str, str]], maker: ModuleType) -> None:
@@ -98,6 +100,21 @@ def test_the_demonstration_succeeds(
     printed = capfd.readouterr().out
     assert "every valid contact arrived exactly once" in printed
     assert "WRONG" not in printed
+
+
+def _read(values: Values[str, object] | Reason, rules: Rules) -> Wanted | Reason:
+    return values if isinstance(values, Reason) else rules.wanted(values)
+
+
+def _first(wants: Sequence[Wanted]) -> list[Wanted]:
+    """Those that do not mean the same contact as one further up."""
+    first: list[Wanted] = []
+    known: set[str] = set()
+    for wanted in wants:
+        if known.isdisjoint(wanted.names):
+            first.append(wanted)
+            known.update(wanted.names)
+    return first
 
 
 def _labels() -> dict[str, str]:

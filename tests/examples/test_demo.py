@@ -1,4 +1,4 @@
-"""Both demonstrations run, one after the other, and a figure that is off in either of them fails the whole."""
+"""All demonstrations run, one after the other, and a figure that is off in one of them fails the whole."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ def ending(code: int, ran: list[int]) -> Callable[..., Awaitable[int]]:
     return main
 
 
-@pytest.mark.parametrize(("klicktipp", "doxie", "code"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)])
-def test_both_parts_run(
-    example: Example, monkeypatch: pytest.MonkeyPatch, klicktipp: int, doxie: int, code: int
-) -> None:
-    """The second one also after the first has failed."""
+PARTS = ("klicktipp_demo", "crm_demo", "doxie_demo", "rows_demo")
+
+
+@pytest.mark.parametrize("failing", [None, *PARTS])
+def test_all_parts_run(example: Example, monkeypatch: pytest.MonkeyPatch, failing: str | None) -> None:
+    """The later ones also after an earlier one has failed."""
     ran: list[int] = []
     demo = example("demo")
-    monkeypatch.setattr(demo.klicktipp_demo, "main", ending(klicktipp, ran))
-    monkeypatch.setattr(demo.doxie_demo, "main", ending(doxie, ran))
-    assert anyio.run(demo.main) == code
-    assert ran == [klicktipp, doxie]
+    for part in PARTS:
+        monkeypatch.setattr(getattr(demo, part), "main", ending(int(part == failing), ran))
+    assert anyio.run(demo.main) == int(failing is not None)
+    assert ran == [int(part == failing) for part in PARTS]
 
 
 def test_a_figure_that_is_off_is_a_failure(example: Example, capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,6 +226,23 @@ def test_a_schema_replaces_the_type_of_a_standard_field() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("field7", FieldType.DECIMAL),
+        ("7", FieldType.DECIMAL),
+        ("fieldLeadValue", FieldType.DECIMAL),
+        ("Birthday", FieldType.DATE),
+        ("8", None),
+        ("some thing", None),
+    ],
+)
+def test_a_schema_tells_the_type_of_a_key(key: str, kind: FieldType | None) -> None:
+    """Its own types come before the standard ones, and an unknown key has none."""
+    schema = FieldSchema({"7": FieldType.DECIMAL, "LeadValue": "field-decimal"})
+    assert schema.type_of(key) is kind
+
+
 def test_none_leaves_a_field_out() -> None:
     """Only CLEAR empties a field."""
     assert FieldSchema().to_wire({"field1": None, "field2": CLEAR}) == {"field2": ""}

@@ -13,8 +13,15 @@ import pytest
 from klicktipp_async.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXPECTED = (("Jörg\n", 1), ("", 100), (" 1\n", 0), ("True\n404\n", 0))
-"""What each block prints at its end, and the contacts that it leaves at the fake KlickTipp."""
+EXPECTED = (
+    ("Jörg\n", 0, 1),
+    ("", 0, 100),
+    ("100 done, 0 settled before\n", 100, 100),
+    ("1 create [] ('[CRM] Kunde',)\nK-1 155000001 pending\n", 0, 1),
+    (" 1\n", 0, 0),
+    ("True\n404\n", 0, 0),
+)
+"""What each block prints at its end, and the contacts that it finds and leaves at the fake KlickTipp."""
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
@@ -34,16 +41,19 @@ def anyio_backend() -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-async def test_block(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_block(number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each block does what the text around it says, without an error."""
+    printed, before, after = EXPECTED[number]
+    monkeypatch.chdir(tmp_path)
     async with Sandbox() as box, box.serve() as url:
         monkeypatch.setenv("KLICKTIPP_BASE_URL", url)
         monkeypatch.setenv("KLICKTIPP_USERNAME", box.username)
         monkeypatch.setenv("KLICKTIPP_PASSWORD", box.password)
+        box.add_field("CRM-ID")
+        box.seed_contacts(before)
         said = await anyio.to_thread.run_sync(run, BLOCKS[number])
-    printed, contacts = EXPECTED[number]
     assert said.endswith(printed)
-    assert len(box.contacts) == contacts
+    assert len(box.contacts) == after
 
 
 def test_every_block_is_expected() -> None:

@@ -218,6 +218,12 @@ async def test_states_that_no_rule_produces_are_planned(box: Sandbox, http: http
     assert [answer.text for answer in answers] == ["[]", '{"error":5}', "<html></html>", '{"error":"7"}']
 
 
+async def test_fields_are_shown_by_their_keys(box: Sandbox) -> None:
+    """The standard ones from the start, and those that are added."""
+    key = box.add_field("Umsatz")
+    assert (len(box.fields), box.fields[key].label, box.fields["fieldCity"].label) == (17, "Umsatz", "Stadt")
+
+
 async def test_no_address_is_mailed_twice_is_provable(box: Sandbox, http: httpx.AsyncClient) -> None:
     """An answer that was lost and a blind repetition are a second confirmation mail, and the state says so."""
     wish = {"email": "käthe@example.com"}

@@ -1,0 +1,1 @@
+"""The commands of `klicktipp`, each in a file of its own."""

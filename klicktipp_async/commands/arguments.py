@@ -1,0 +1,105 @@
+"""The arguments that `import` and `sync` have in common."""
+
+from __future__ import annotations
+
+import argparse
+import zoneinfo
+from pathlib import Path
+from typing import Any, Final
+
+from klickdoxie_core.command_line import positive_int
+from klickdoxie_core.options import UNSET, Unset
+from klicktipp_async.crm import Mapping
+from klicktipp_async.errors import ConfigError
+
+_OPT_IN_NEEDED: Final = """\
+say which opt-in process new contacts go through; there is no silent default, since it is about their consent:
+  --opt-in ID       a process of the account, which may or may not ask them to confirm
+  --opt-in default  the account's own double opt-in, which may send each of them a confirmation mail
+a mapping in a file may name it as opt_in, too"""
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """The file, and how it is written."""
+    add = parser.add_argument
+    add("file", metavar="FILE.csv", type=Path, help="separator and encoding are found out")
+    add("--encoding", metavar="NAME", help="of the file, instead of the one found out")
+    add("--delimiter", metavar="CHARACTER", help="between cells, instead of the one found out; also: tab")
+    add("--limit", type=positive_int, metavar="N", help="take the first N rows only")
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """What is done with it, and where that is written down."""
+    add = parser.add_argument
+    add(
+        "--opt-in",
+        metavar="ID|default",
+        help="the opt-in process of new contacts; must be named here or in the mapping",
+    )
+    add("--resume", action="store_true", help="go on with a job that was broken off")
+    add("--journal", type=Path, metavar="PATH", help="where the job keeps its record (default: FILE.csv.journal)")
+    add("--errors", type=Path, default=Path("errors.csv"), metavar="PATH", help="for the rows that do not arrive")
+    add("--language", choices=("en", "de"), default="en", help="of the plan, the reasons and the summary")
+    add("--json", action="store_true", help="print one line of JSON for each event")
+
+
+def job_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What these arguments say of a `FileJob`, but for the opt-in process and the journal."""
+    return {
+        "file": options.file,
+        "encoding": options.encoding,
+        "separator": options.delimiter,
+        "limit": options.limit,
+        "resume": options.resume,
+        "errors": options.errors,
+        "concurrency": options.concurrency,
+        "language": options.language,
+        "as_json": options.json,
+    }
+
+
+def journal(options: argparse.Namespace) -> Path:
+    """Where the job keeps its record."""
+    return options.journal or Path(f"{options.file}.journal")
+
+
+def opt_in_id(text: str | None, mapping: Mapping | None) -> int | Unset | None:
+    """The opt-in process that is asked for.
+
+    Args:
+        text: The argument; None where it was not given.
+        mapping: What may name the process as well; None where there is none.
+
+    Returns:
+        Its id; None for the account's own, UNSET for the one that the mapping names.
+
+    Raises:
+        ConfigError: Nobody names one, or it is named by something else than its number.
+    """
+    if text is None:
+        if mapping is None or mapping.opt_in is None:
+            raise ConfigError(_OPT_IN_NEEDED)
+        return UNSET
+    if text == "default":
+        return None
+    if not (text.isascii() and text.isdigit()):
+        msg = f"--opt-in takes the number of an opt-in process or the word default, not {text!r}"
+        raise ConfigError(msg)
+    return int(text)
+
+
+def not_empty(text: str) -> str:
+    """A text of at least one character, as the type of an argument."""
+    if not text:
+        msg = "must not be empty"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def timezone(text: str) -> zoneinfo.ZoneInfo:
+    """A time zone by its name, as the type of an argument."""
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        msg = f"there is no time zone {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None

@@ -1,0 +1,254 @@
+"""A file on its way into the account: shown, planned, sent, and told; what `import` and `sync` have in common."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping as Facts
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from klickdoxie_core.command_line import FAILED, OK, STOPPED, Display, complain, display_on, stopped_by_signal
+from klickdoxie_core.errors import JournalError, SdkError
+from klickdoxie_core.journal import fingerprint, read_header
+from klickdoxie_core.options import Unset
+from klickdoxie_core.progress import Progress
+from klickdoxie_core.table import ErrorFile, Table, TableError, open_table
+from klickdoxie_core.table.overview import overview
+from klicktipp_async.client import KlickTipp
+from klicktipp_async.commands.render import Shown, Summary, plan_json, plan_text, targets
+from klicktipp_async.commands.source import check_report, source_rows, write_errors, write_report
+from klicktipp_async.commands.words import word
+from klicktipp_async.crm import ContactSync, Mapping, Segments, SyncPlan, SyncReport
+from klicktipp_async.crm.guess import guess
+from klicktipp_async.crm.reasons import Language
+from klicktipp_async.errors import ConfigError
+
+
+@attrs.frozen(kw_only=True)
+class FileJob:
+    """What the user asks for.
+
+    Attributes:
+        file: The CSV file.
+        encoding: Its encoding; None to find it out.
+        separator: What stands between two cells; None to find it out.
+        limit: Rows to take at the most; None for all.
+        mapping: Where the columns go; None to guess from their names.
+        overrides: Attributes that the mapping gets beside what it says.
+        opt_in_id: The opt-in process of new contacts; None for the account's own, UNSET for that of the mapping.
+        segments: The prefix of managed tags; None for the usual one.
+        tags: Tags for every contact.
+        look_up: Whether contacts are looked up and compared, or sent as they are.
+        send: Whether the plan is carried out, too.
+        resume: Whether to go on with a job that was broken off.
+        journal: Where the job keeps its record; None for nowhere, which is for plans that are not carried out.
+        errors: Where the rows go that do not arrive.
+        report: Where every row is told; None for nowhere.
+        concurrency: Rows under way at once.
+        language: The language of all that is printed.
+        as_json: Whether events are printed as lines of JSON.
+    """
+
+    file: Path
+    encoding: str | None
+    separator: str | None
+    limit: int | None
+    mapping: Mapping | None
+    overrides: Facts[str, Any] = attrs.field(factory=dict[str, Any])
+    opt_in_id: int | Unset | None
+    segments: Segments | None = None
+    tags: Sequence[str] = ()
+    look_up: bool
+    send: bool
+    resume: bool
+    journal: Path | None
+    errors: Path
+    report: Path | None = None
+    concurrency: int
+    language: Language
+    as_json: bool
+
+
+async def run_file(kt: KlickTipp, job: FileJob) -> int:
+    """Do what is asked for, tell about it, and return the exit code.
+
+    Raises:
+        ConfigError: The file, the mapping, the journal or a file beside it cannot be as asked for; nothing was sent.
+        JobStopped: Going on was senseless; the summary was told before.
+        SdkError: The account could not be read; or it could not be written, and the summary was told before.
+    """
+    table = open_table(job.file, encoding=job.encoding, separator=job.separator)
+    ErrorFile(job.errors, table).check()
+    if job.report:
+        check_report(job.report, (job.file, job.errors))
+    mapping = job.mapping or guess(table.header, await kt.fields.all())
+    return await _Run(kt, job, table, attrs.evolve(mapping, **job.overrides)).go()
+
+
+class _Run:
+    """One job from beginning to end."""
+
+    def __init__(self, kt: KlickTipp, job: FileJob, table: Table, mapping: Mapping) -> None:
+        self._job = job
+        self._table = table
+        self._mapping = mapping
+        self._stopped = False
+        self._display: Display | None = None
+        self._last: Progress | None = None
+        self._sync = ContactSync(
+            kt,
+            mapping=mapping,
+            opt_in_id=job.opt_in_id,
+            segments=job.segments,
+            tags=job.tags,
+            journal=job.journal,
+            concurrency=job.concurrency,
+            look_up=job.look_up,
+            on_progress=self._show,
+        )
+
+    async def go(self) -> int:
+        try:
+            return await self._go()
+        finally:
+            self._sync.close()
+
+    async def _go(self) -> int:
+        job = self._job
+        await self._sync.check(self._table.header)
+        if job.journal:
+            await self._check_journal(job.journal)
+        found = overview(self._table, limit=job.limit)
+        shown = Shown(
+            table=self._table,
+            overview=found,
+            targets=targets(self._mapping, self._table.header),
+            opt_in_name=self._sync.opt_in_name or "",
+        )
+        self._tell(shown.as_json(), shown.text(job.language))
+        with stopped_by_signal(self._stop):
+            plan = await self._plan(found.rows)
+            if self._stopped:
+                self._say("stopped" if job.journal is None else "unfinished")
+                return STOPPED
+            self._tell(plan_json(plan), plan_text(plan, job.language))
+            if not job.send:
+                self._say("nothing_sent" if job.journal is None else "planned")
+                return OK
+            return await self._send(plan)
+
+    async def _check_journal(self, path: Path) -> None:
+        """Refuse to begin anew what is half done, and to go on with what was never begun."""
+        job = self._job
+        exists = read_header(path) is not None
+        if job.resume and not exists:
+            raise ConfigError(f"there is nothing to resume: {path} is not there")
+        if job.resume or not exists:
+            return
+        report = await self._sync.report()
+        # What is in doubt is looked up by every new plan of a sync, and never by an import.
+        if (report.left and report.begun) or (report.unknown and not job.look_up):
+            raise ConfigError(
+                f"{path} belongs to a job that did not come to its end; go on with it by --resume, or delete the file "
+                "to begin anew, also with the rows that were sent"
+            )
+        if report.begun or not (job.send and job.look_up):
+            # It came to its end, or is to be made once more; a plan that was looked at is carried out as it stands.
+            _remove(path)
+
+    async def _plan(self, rows: int) -> SyncPlan:
+        job, table = self._job, self._table
+        given = source_rows(table, limit=job.limit, in_doubt_again=job.look_up)
+        source = fingerprint(job.file, table.encoding, table.separator, str(job.limit))
+        # Only reading from the service takes time.
+        self._open_display(shown=job.look_up)
+        try:
+            return await self._sync.plan(given, total=rows, source=source)
+        finally:
+            self._close_display()
+
+    async def _send(self, plan: SyncPlan) -> int:
+        self._open_display(shown=True)
+        try:
+            await self._sync.apply(plan)
+        except SdkError:
+            self._close_display()
+            # Why the job stopped is of more interest than a journal that cannot be read now, either.
+            with suppress(JournalError):
+                code = await self._conclude(plan)
+                if code != STOPPED:
+                    return code
+            raise
+        finally:
+            self._close_display()
+        return await self._conclude(plan)
+
+    async def _conclude(self, plan: SyncPlan) -> int:
+        """Tell how it ended, and return the exit code; the journal goes when nothing is open."""
+        job, report = self._job, await self._sync.report()
+        errors, complaint = await self._write_files(report)
+        summary = Summary(
+            report=report,
+            # They are made before the first row is sent.
+            tags_created=len(plan.new_tags) if report.begun else 0,
+            seconds=self._last.seconds if self._last else 0.0,
+            errors=errors,
+            rows_file=None if complaint else job.report,
+        )
+        self._tell(summary.as_json(), summary.text(job.language))
+        if complaint:
+            complain("klicktipp", complaint, FAILED)
+        if report.left:
+            return STOPPED
+        if job.journal and not (report.unknown or complaint):
+            _remove(job.journal)
+        return FAILED if summary.troubled or complaint else OK
+
+    async def _write_files(self, report: SyncReport) -> tuple[Path | None, str]:
+        """Write the rows beside the file; returns the error file, and why that went wrong: the summary must come."""
+        job = self._job
+        try:
+            errors = await write_errors(self._table, report, ErrorFile(job.errors, self._table), job.language)
+            if job.report:
+                await write_report(job.report, report.rows(), job.language)
+        except TableError:
+            return None, "the rows that did not arrive could not be written beside the file: it was changed meanwhile"
+        except OSError as error:
+            return None, f"what became of the rows could not be written: {error}"
+        return errors, ""
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._sync.stop()
+
+    def _show(self, progress: Progress) -> None:
+        self._last = progress
+        if self._display is not None:
+            self._display(progress)
+
+    def _open_display(self, *, shown: bool) -> None:
+        self._last = None
+        stream = sys.stdout if self._job.as_json else sys.stderr
+        self._display = display_on(stream, as_json=self._job.as_json) if shown else None
+
+    def _close_display(self) -> None:
+        if self._display is not None:
+            self._display.close()
+            self._display = None
+
+    def _tell(self, facts: Facts[str, object], text: str) -> None:
+        sys.stdout.write((json.dumps(facts) if self._job.as_json else text) + "\n")
+        sys.stdout.flush()
+
+    def _say(self, name: str) -> None:
+        if not self._job.as_json:
+            sys.stdout.write(word(name, self._job.language) + "\n")
+
+
+def _remove(journal: Path) -> None:
+    journal.unlink()

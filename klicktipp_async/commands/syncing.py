@@ -1,0 +1,53 @@
+"""`klicktipp sync`: a file of a CRM is compared with the account, and what differs is written."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from klickdoxie_core import command_line
+from klicktipp_async.commands import arguments
+from klicktipp_async.commands.account import CREDENTIALS, add_account_options, client_from
+from klicktipp_async.commands.file_job import FileJob, run_file
+from klicktipp_async.crm import Mapping, Segments
+
+
+def add_sync(parser: argparse.ArgumentParser) -> None:
+    """Fill the parser of the command."""
+    parser.description = (
+        "Keep contacts in step with a CRM. Without --apply nothing is written: the plan is shown and kept, and --apply "
+        f"carries it out. A sync that is broken off, however hard, goes on with --resume. {CREDENTIALS}"
+    )
+    parser.set_defaults(command=_sync, interrupted=command_line.STOPPED)
+    add = parser.add_argument
+    arguments.add_file(parser)
+    add("--mapping", required=True, type=Path, metavar="FILE.toml", help="where the columns go")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--plan", action="store_true", help="read, compare and show; write nothing (the default)")
+    mode.add_argument("--apply", action="store_true", help="carry out the plan; makes one first where there is none")
+    add(
+        "--prefix",
+        metavar="TEXT",
+        help='what the tags of segments begin with (default: that of the mapping, or "[CRM] ")',
+    )
+    add("--tag", action="append", default=[], metavar="NAME", help="a tag for every contact; repeatable")
+    add("--report", type=Path, metavar="PATH", help="what became of each row (default: FILE.csv.report.csv)")
+    arguments.add_job(parser)
+    add_account_options(parser)
+
+
+async def _sync(options: argparse.Namespace) -> int:
+    mapping = Mapping.from_toml(options.mapping)
+    job = FileJob(
+        **arguments.job_options(options),
+        mapping=mapping,
+        opt_in_id=arguments.opt_in_id(options.opt_in, mapping),
+        segments=None if options.prefix is None else Segments(options.prefix),
+        tags=options.tag,
+        look_up=True,
+        send=options.apply or (options.resume and not options.plan),
+        journal=arguments.journal(options),
+        report=options.report or Path(f"{options.file}.report.csv"),
+    )
+    async with client_from(options) as kt:
+        return await run_file(kt, job)

@@ -1,0 +1,70 @@
+"""The words of the command line in English and German, and how numbers are written there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from klicktipp_async.crm.reasons import Language
+
+_GERMAN = str.maketrans(",.", ".,")
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "rows": ("rows", "Zeilen"),
+    "separator": ("separator", "Trennzeichen"),
+    "tab": ("tab", "Tabulator"),
+    "opt_in": ("opt-in process", "Opt-in-Prozess"),
+    "default": ("the account's own double opt-in", "das eigene Double-Opt-in des Kontos"),
+    "column": ("column", "Spalte"),
+    "target": ("target", "Ziel"),
+    "filled": ("filled", "gefüllt"),
+    "looks": ("looks like", "sieht aus wie"),
+    "left_out": ("NOT IMPORTED", "NICHT IMPORTIERT"),
+    "columns_left_out": ("columns that are not imported", "Spalten, die nicht importiert werden"),
+    "new_tags": ("tags to be created", "Tags, die angelegt werden"),
+    "nothing_sent": ("dry run: nothing was sent", "Probelauf: nichts wurde gesendet"),
+    "planned": (
+        "this is the plan, and it is kept: --apply carries it out; nothing was sent",
+        "das ist der Plan, er bleibt aufgehoben: --apply führt ihn aus; nichts wurde gesendet",
+    ),
+    "why": ("why not", "warum nicht"),
+    "changes": ("changes by field", "Änderungen je Feld"),
+    "seconds": ("seconds", "Sekunden"),
+    "errors": ("the rows that did not arrive are in", "die nicht angekommenen Zeilen stehen in"),
+    "report": ("what became of each row is in", "was aus jeder Zeile wurde, steht in"),
+    "stopped": ("stopped before the end", "vor dem Ende angehalten"),
+    "unfinished": (
+        "stopped before the end: the same command with --resume goes on",
+        "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter",
+    ),
+    "doubt_kept": (
+        "the rows in doubt are not sent again by themselves; --resume looks them up where that is possible",
+        "die ungewissen Zeilen werden nicht von selbst noch einmal gesendet; --resume schlägt sie nach, wo es geht",
+    ),
+    "create": ("create", "anlegen"),
+    "update": ("update", "ändern"),
+    "change of address": ("change of address", "neue Adresse"),
+    "unchanged": ("unchanged", "unverändert"),
+    "skipped": ("skipped", "übersprungen"),
+    "add or update": ("add or update", "anlegen oder ändern"),
+    "done": ("imported", "importiert"),
+    "created": ("created", "angelegt"),
+    "updated": ("updated", "geändert"),
+    "moved": ("got a new address", "bekamen eine neue Adresse"),
+    "failed": ("failed", "fehlgeschlagen"),
+    "duplicate": ("duplicates, not sent", "doppelt, nicht gesendet"),
+    "unsubscribed": ("unsubscribed, left alone", "abgemeldet, unberührt"),
+    "in_doubt": ("in doubt: sent, but without a clear answer", "ungewiss: gesendet, aber ohne klare Antwort"),
+    "pending": ("not sent yet", "noch nicht gesendet"),
+    "tags_created": ("tags created", "Tags angelegt"),
+}
+
+
+def word(name: str, language: Language) -> str:
+    """A word or sentence by its name."""
+    english, german = _WORDS[name]
+    return german if language == "de" else english
+
+
+def number(figure: float, language: Language, form: str = ",") -> str:
+    """A number as the language writes it."""
+    text = format(figure, form)
+    return text.translate(_GERMAN) if language == "de" else text

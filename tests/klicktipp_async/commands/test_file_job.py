@@ -1,0 +1,376 @@
+"""Jobs that are stopped, broken off, refused, resumed and mixed up; and what none of them may show."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from klickdoxie_core import JobStopped
+from klickdoxie_core.entry import Entry
+from klickdoxie_core.errors import JournalError
+from klickdoxie_core.journal import Journal, read_header
+from klicktipp_async.commands import file_job
+from klicktipp_async.commands.importing import add_import
+from klicktipp_async.commands.syncing import add_sync
+from klicktipp_async.crm import SourceRow, SyncPlan, SyncReport, planner, sync
+from klicktipp_async.crm.apply import Writer
+from klicktipp_async.crm.rows import Written
+from klicktipp_async.sandbox import Sandbox
+from tests.klicktipp_async.commands.conftest import Ran, Run
+from tests.klicktipp_async.commands.support import (
+    UPSERT,
+    brief,
+    events,
+    exported,
+    people,
+    table,
+    writes,
+    written,
+)
+
+OPT_IN = ("--opt-in", "default")
+JOURNAL = Path("kontakte.csv.journal")
+Signal = Callable[..., None]
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Signal:
+    """Arrange that signals come when so many rows have been written."""
+
+    def arrange(*numbers: signal.Signals, after: int = 5) -> None:
+        write, count = Writer.write, 0
+
+        async def counting(writer: Writer, entry: Entry) -> Written:
+            nonlocal count
+            result = await write(writer, entry)
+            count += 1
+            if count == after:
+                for number in numbers:
+                    signal.raise_signal(number)
+            return result
+
+        monkeypatch.setattr(Writer, "write", counting)
+
+    return arrange
+
+
+def arrived_once(box: Sandbox, count: int) -> bool:
+    """Whether so many people are in the account, each of them added by one request and mailed once."""
+    carried_out = sum(request.applied for request in box.requests if request.operation == UPSERT)
+    return (len(box.contacts), carried_out, set(box.confirmation_mails.values())) == (count, count, {1})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_in_good_order(
+    box: Sandbox, run: Run, interrupt: Signal, number: signal.Signals
+) -> None:
+    """What is under way arrives, the summary comes, and --resume sends the others."""
+    interrupt(number)
+    before = signal.getsignal(number)
+    arguments = (written("kaputt;;", *people(100)), *OPT_IN, "--concurrency", "2")
+    ended = run(add_import, *arguments, "--language", "de")
+    assert ended.code == 4
+    assert re.search(r"^ +9\d  noch nicht gesendet$", ended.out, re.MULTILINE)
+    assert "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter" in ended.out
+    assert 5 <= len(box.contacts) < 12
+    assert brief(table("errors.csv")) == [("2", "failed", "email_invalid")]
+    assert signal.getsignal(number) is before
+    ended = run(add_import, *arguments, "--resume", "--json")
+    assert (ended.code, events(ended)[-1]["done"], events(ended)[-1]["pending"]) == (1, 100, 0)
+    assert arrived_once(box, 100)
+    assert not JOURNAL.exists()
+
+
+def test_the_second_interrupt_breaks_off(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """Ctrl-C twice does not wait for the rest; nothing is lost by it, and nothing sent twice."""
+    interrupt(signal.SIGINT, signal.SIGINT)
+    arguments = (written(*people(100)), *OPT_IN, "--concurrency", "4")
+    ended = run(add_import, *arguments)
+    assert ended.code == 4
+    assert ended.out.endswith("100  add or update\n")
+    assert 5 <= len(box.contacts) < 20
+    assert run(add_import, *arguments, "--resume").code == 0
+    assert arrived_once(box, 100)
+
+
+def test_a_sync_is_stopped_and_resumed(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """The report tells of the rows whose turn has not come, too; the errors of an earlier job go with the last row."""
+    interrupt(signal.SIGINT, after=2)
+    written(name="errors.csv", header="_line;_state;_code;_reason;Mail")
+    arguments = exported(box, *(f"K-{n};anna{n}@example.com;;Änne;" for n in range(40)))
+    ended = run(add_sync, *arguments, "--apply", "--concurrency", "1")
+    assert ended.code == 4
+    states = Counter(row["state"] for row in table("crm.csv.report.csv", "utf-8-sig"))
+    assert states == {"done": len(box.contacts), "pending": 40 - len(box.contacts)}
+    assert Path("errors.csv").exists()
+    assert run(add_sync, *arguments, "--apply").code == 2
+    assert run(add_sync, *arguments, "--plan").code == 2
+    assert run(add_sync, *arguments, "--resume").code == 0
+    assert not Path("errors.csv").exists()
+    assert (len(box.contacts), box.count(UPSERT)) == (40, 40)
+
+
+@pytest.mark.parametrize(("extra", "said"), [((), "--resume goes on"), (("--dry-run",), "stopped before the end\n")])
+def test_a_plan_can_be_stopped(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...], said: str
+) -> None:
+    """Nothing was sent; also when the signal comes with the last rows, nothing is sent afterwards."""
+    monkeypatch.setattr(planner, "_CHUNK", 20)
+    read = planner.Planner._read
+
+    def interrupted(self: planner.Planner, rows: Sequence[SourceRow]) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return read(self, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planner.Planner, "_read", interrupted)
+        for rows in (50, 20):
+            ended = run(add_import, written(*people(rows)), *OPT_IN, *extra)
+            assert (ended.code, writes(box)) == (4, 0)
+            assert ended.out.endswith(f"{said}\n" if not extra else said)
+    assert JOURNAL.exists() is not bool(extra)
+    if not extra:
+        assert run(add_import, "kontakte.csv", *OPT_IN, "--resume").code == 0
+        assert arrived_once(box, 20)
+
+
+def test_credentials_refused_on_the_way_have_their_code(box: Sandbox, run: Run) -> None:
+    """The summary and the error file come all the same, and nothing has to be sent twice afterwards."""
+    box.fail(UPSERT, every=1, times=30, status=403, body=["API access denied."])
+    arguments = (written("kaputt;;", *people(10)), *OPT_IN, "--concurrency", "1")
+    ended = run(add_import, *arguments, "--json")
+    summary = events(ended)[-1]
+    assert ended.code == 3
+    assert (summary["event"], summary["pending"], summary["failed"], summary["done"]) == ("summary", 10, 1, 0)
+    assert brief(table("errors.csv")) == [("2", "failed", "email_invalid")]
+    box._faults.clear()
+    assert run(add_import, *arguments, "--resume").code == 1
+    assert arrived_once(box, 10)
+
+
+def test_a_tag_that_may_not_be_made_is_told_with_the_summary(box: Sandbox, run: Run) -> None:
+    """No tag was created then, and no row was sent."""
+    box.fail("Create Tag", every=1, status=403, body=["API access denied."])
+    ended = run(add_import, written("kaputt;;", *people(2)), *OPT_IN, "--tag", "Neu", "--json")
+    summary = events(ended)[-1]
+    assert (ended.code, summary["event"], summary["pending"], summary["tags_created"]) == (3, "summary", 2, 0)
+    assert Path("errors.csv").exists()
+
+
+def test_a_job_that_stops_itself_can_be_resumed(box: Sandbox, run: Run) -> None:
+    """Fifty refusals in a row are no accident; those rows have failed, the others wait."""
+    box.fail(UPSERT, every=1, status=406, body={"error": 999})
+    ended = run(add_import, written(*people(80)), *OPT_IN, "--concurrency", "1", "--json")
+    summary = events(ended)[-1]
+    assert (ended.code, summary["failed"], summary["pending"]) == (4, 50, 30)
+    assert summary["reasons"] == {"999": 50}
+    assert "50 items in a row were refused alike" in ended.err
+    assert len(table("errors.csv")) == 50
+    assert JOURNAL.exists()
+
+
+def test_a_job_that_stops_itself_at_its_end_has_nothing_to_resume(box: Sandbox, run: Run) -> None:
+    """Rows have failed, and that is all."""
+    box.fail(UPSERT, every=1, status=406, body={"error": 999})
+    ended = run(add_import, written(*people(50)), *OPT_IN, "--concurrency", "1")
+    assert (ended.code, ended.err) == (1, "")
+    assert not JOURNAL.exists()
+
+
+def test_a_journal_that_breaks_stops_the_job(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be read afterwards either, the error still says what has happened."""
+
+    async def broken(*_: object) -> None:
+        raise JobStopped("the disk may be full")
+
+    async def unreadable(*_: object) -> None:
+        raise JournalError("x")
+
+    monkeypatch.setattr(sync.ContactSync, "apply", broken)
+    monkeypatch.setattr(sync.ContactSync, "report", unreadable)
+    ended = run(add_import, written(*people(2)), *OPT_IN)
+    assert (ended.code, ended.err) == (4, "klicktipp: the disk may be full\n")
+
+
+def stopped_import(run: Run, interrupt: Signal, *rows: str) -> Ran:
+    """An import of which some rows were sent."""
+    interrupt(signal.SIGINT)
+    return run(add_import, written(*rows), *OPT_IN, "--concurrency", "1")
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ((), "did not come to its end; go on with it by --resume, or delete"),
+        (("--resume",), "was made from another source"),
+    ],
+)
+def test_an_unfinished_import_of_another_file_is_in_the_way(
+    box: Sandbox, run: Run, interrupt: Signal, extra: tuple[str, ...], said: str
+) -> None:
+    """It would be forgotten what was sent."""
+    assert stopped_import(run, interrupt, *people(20)).code == 4
+    sent, journal = box.count(UPSERT), JOURNAL.read_bytes()
+    ended = run(add_import, written(*people(20, start=100)), *OPT_IN, *extra)
+    assert (ended.code, box.count(UPSERT)) == (2, sent)
+    assert said in ended.err
+    assert JOURNAL.exists()
+    assert len(journal) == len(JOURNAL.read_bytes())
+
+
+def test_a_row_that_was_under_way_is_in_doubt_until_it_is_looked_up(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """Killed, a job leaves such rows; they stand in the error file, and --resume finds out whether they arrived."""
+    assert stopped_import(run, interrupt, *people(20)).code == 4
+    job, facts, _ = read_header(JOURNAL) or ("", {}, {})
+
+    async def begin() -> None:
+        async with Journal(JOURNAL, job=job, facts=facts) as journal:
+            await journal.begin("21")
+
+    anyio.run(begin)
+    box.fail(UPSERT, every=1, status=403)
+    ended = run(add_import, "kontakte.csv", *OPT_IN, "--concurrency", "1", "--resume", "--json")
+    assert (ended.code, events(ended)[-1]["in_doubt"]) == (3, 1)
+    assert brief(table("errors.csv")) == [("21", "in doubt", "interrupted")]
+    box._faults.clear()
+    assert run(add_import, "kontakte.csv", *OPT_IN, "--resume").code == 0
+    assert arrived_once(box, 20)
+
+
+def test_a_dry_run_leaves_an_unfinished_import_alone(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """It keeps its own record elsewhere."""
+    assert stopped_import(run, interrupt, *people(20)).code == 4
+    journal = JOURNAL.read_bytes()
+    ended = run(add_import, written(*people(30)), *OPT_IN, "--dry-run")
+    assert ended.code == 0
+    assert "30  add or update" in ended.out
+    assert JOURNAL.read_bytes() == journal
+    assert run(add_import, written(*people(20)), *OPT_IN, "--resume").code == 0
+    assert arrived_once(box, 20)
+
+
+def test_a_finished_journal_is_not_in_the_way(
+    box: Sandbox, run: Run, interrupt: Signal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the last moment, a job leaves one in which nothing is open."""
+    with monkeypatch.context() as patch:
+        patch.setattr(file_job, "_remove", lambda _: None)
+        assert run(add_import, written(*people(2)), *OPT_IN).code == 0
+    assert JOURNAL.exists()
+    assert run(add_import, written(*people(2)), *OPT_IN, "--resume").code == 0
+    assert box.count(UPSERT) == 2
+    assert run(add_import, written(*people(2, start=10)), *OPT_IN).code == 0
+    assert len(box.contacts) == 4
+
+
+def test_a_journal_in_use_is_told(box: Sandbox, run: Run) -> None:
+    """Two jobs must not send the same rows."""
+
+    async def occupied() -> Ran:
+        async with Journal(JOURNAL, job="klicktipp import", facts={"mapping": "x"}):
+            return await to_thread.run_sync(run, add_import, written(*people(2)), *OPT_IN)
+
+    ended = anyio.run(occupied)
+    assert (ended.code, writes(box)) == (2, 0)
+    assert "is in use by another job" in ended.err
+
+
+def test_a_file_that_changes_meanwhile_spares_the_summary(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent is told, and the journal keeps what became of the rows."""
+    apply = sync.ContactSync.apply
+
+    async def edited(self: sync.ContactSync, plan: SyncPlan) -> SyncReport:
+        written("lea@example.com;;")
+        return await apply(self, plan)
+
+    monkeypatch.setattr(sync.ContactSync, "apply", edited)
+    ended = run(add_import, written("kaputt;;", *people(2)), *OPT_IN, "--json")
+    assert (ended.code, events(ended)[-1]["done"], events(ended)[-1]["errors"]) == (1, 2, None)
+    assert "it was changed meanwhile" in ended.err
+    assert JOURNAL.exists()
+
+
+def test_a_report_that_cannot_be_written_spares_the_summary(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk does not hide what was sent."""
+
+    async def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(file_job, "write_report", full)
+    arguments = exported(box, "K-1;anna@example.com;;Änne;")
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    assert (ended.code, events(ended)[-1]["created"], events(ended)[-1]["report"]) == (1, 1, None)
+    assert "could not be written: [Errno 28] No space left" in ended.err
+
+
+def test_a_bar_is_shown_while_the_service_works(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that reads nothing needs none; every bar is closed, whatever ended the job."""
+    opened: list[bool] = []
+    closed: list[bool] = []
+
+    class Display:
+        def __call__(self, progress: object) -> None:
+            """Show nothing."""
+
+        def close(self) -> None:
+            """Count."""
+            closed.append(True)
+
+    def display_on(_: object, *, as_json: bool) -> Display:
+        opened.append(as_json)
+        return Display()
+
+    monkeypatch.setattr(file_job, "display_on", display_on)
+    run(add_import, written(*people(2)), *OPT_IN)
+    assert (len(opened), len(closed)) == (1, 1)
+    run(add_sync, *exported(box, "K-1;lea@example.com;;Lea;"), "--apply")
+    assert (len(opened), len(closed)) == (3, 3)
+    box.fail(UPSERT, every=1, status=403)
+    assert run(add_import, written(*people(2, start=7)), *OPT_IN).code == 3
+    assert (len(opened), len(closed)) == (4, 4)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lambda box: None,
+        lambda box: box.fail(UPSERT, every=1, status=403, body={"message": "anna.geheim@example.com"}),
+        lambda box: box.fail(UPSERT, every=1, status=406, body={"error": 999, "reason": "anna.geheim@example.com"}),
+        lambda box: box.fail("List Tags", every=1, status=401, body={"error": "Blütenhonig; 500 g"}),
+        lambda box: box.block("anna.geheim@example.com"),
+    ],
+    ids=["well", "forbidden", "refused", "unauthorized", "blocked"],
+)
+def test_nobody_is_named(
+    box: Sandbox,
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Callable[[Sandbox], None],
+    json: tuple[str, ...],
+    language: str,
+) -> None:
+    """Neither screen nor log tells of the people in the file, nor of the password."""
+    caplog.set_level(logging.DEBUG)
+    trouble(box)
+    rows = ["K-1;anna.geheim@example.com;+49 151 7777777;Gräfin;", "K-2;Anna.Geheim@example.com;;Gräfin;"]
+    rows += ["K-3;gräfin.geheim@;;Gräfin;", "K-4;ole@example.com;4,91517777777E+12;Gräfin;"]
+    ended = run(add_sync, *exported(box, *rows), "--apply", "--language", language, *json)
+    assert ended.out or ended.err
+    shown = "\n".join([ended.out, ended.err, caplog.text, *map(repr, caplog.records)])
+    for secret in ("geheim", "gräfin", "7777777", "ole@", "blütenhonig", os.environ["KLICKTIPP_PASSWORD"].lower()):
+        assert secret not in shown.lower()

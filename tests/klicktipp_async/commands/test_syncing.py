@@ -1,0 +1,253 @@
+"""`klicktipp sync`: a plan that is looked at, its application, the report, and how it exits."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from klicktipp_async import client
+from klicktipp_async.commands.importing import add_import
+from klicktipp_async.commands.syncing import add_sync
+from klicktipp_async.sandbox import Sandbox
+from tests.klicktipp_async.commands.conftest import Run
+from tests.klicktipp_async.commands.support import UPSERT, brief, events, exported, table, writes, written
+
+ROWS = ("K-1;anna@example.com;;Änne;Kunde", "K-2;jörg@example.com;;Jörg;Kunde,VIP")
+JOURNAL = Path("crm.csv.journal")
+
+
+def names(box: Sandbox, email: str) -> set[str]:
+    """The names of a contact's tags."""
+    contact = box.contact(email)
+    assert contact is not None
+    return {box.tags[tag].name for tag in contact.tags}
+
+
+def test_a_plan_is_shown_and_kept_and_sends_nothing(box: Sandbox, run: Run) -> None:
+    """The columns come first, with what becomes of them; the plan stays for --apply."""
+    ended = run(add_sync, *exported(box, *ROWS))
+    assert ended.code == 0
+    assert re.search(r"^  Nr +crm:CRM-Kennung +100\.0%  X-9  X-9$", ended.out, re.MULTILINE)
+    assert re.search(r"^  Segmente +segments +100\.0%  Xxxxx  Xxxxx,XXX$", ended.out, re.MULTILINE)
+    told = ended.out.partition("opt-in process: Single-Opt-In\n")[2]
+    assert told.startswith("        2  create\ntags to be created: 2\n  + [CRM] Kunde\n  + [CRM] VIP\n")
+    assert "--apply carries it out" in told
+    assert (writes(box), len(box.contacts)) == (0, 0)
+    assert JOURNAL.exists()
+    assert not Path("crm.csv.report.csv").exists()
+
+
+def test_the_plan_that_was_looked_at_is_applied(box: Sandbox, run: Run) -> None:
+    """It is not made a second time; what is there afterwards is what was shown."""
+    arguments = exported(box, *ROWS)
+    run(add_sync, *arguments)
+    searched = box.count("Search Contact ID")
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    summary = events(ended)[-1]
+    assert ended.code == 0
+    assert box.count("Search Contact ID") == searched
+    assert (summary["created"], summary["tags_created"], summary["report"]) == (2, 2, "crm.csv.report.csv")
+    assert names(box, "jörg@example.com") == {"[CRM] Kunde", "[CRM] VIP"}
+    assert not JOURNAL.exists()
+
+
+def test_without_a_plan_one_is_made(box: Sandbox, run: Run) -> None:
+    """Once applied it is over: the next one finds nothing to do, and then only what has changed."""
+    arguments = exported(box, *ROWS)
+    assert run(add_sync, *arguments, "--apply").code == 0
+    sent = writes(box)
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    assert (ended.code, writes(box), events(ended)[-1]["unchanged"]) == (0, sent, 2)
+    exported(box, "K-1;änne@example.com;;Änne;VIP", "K-2;jörg@example.com;;Georg;Kunde,VIP")
+    ended = run(add_sync, *arguments, "--apply", "--language", "de")
+    assert ended.code == 0
+    assert "        1  ändern\n        1  neue Adresse\n" in ended.out
+    assert "Änderungen je Feld: " in ended.out
+    assert "        1  geändert\n        1  bekamen eine neue Adresse\n" in ended.out
+    assert names(box, "änne@example.com") == {"[CRM] VIP"}
+    assert len(box.contacts) == 2
+
+
+def test_the_report_tells_of_every_row(box: Sandbox, run: Run) -> None:
+    """It is for the CRM to store the ids, and for people to see why; only its owner can read it."""
+    known = [box.seed_contacts(1)[0], *box.seed_contacts(1)]
+    box.unsubscribe("kontakt2@example.com")
+    rows = [*ROWS, "K-1;noch@example.com;;Doppelt;", "K-4;kaputt;;;", "K-5;kontakt1@example.com;;Karl;"]
+    arguments = exported(box, *rows, "K-6;kontakt2@example.com;;Ole;", ";;0049 151 1234567;Ole;")
+    ended = run(add_sync, *arguments, "--apply", "--language", "de")
+    report = Path("crm.csv.report.csv")
+    assert ended.code == 1
+    assert "was aus jeder Zeile wurde, steht in crm.csv.report.csv" in ended.out
+    assert report.read_bytes().startswith(
+        b"\xef\xbb\xbfline;crm_id;klicktipp_id;action;state;status;code;reason\r\n2;K-1;"
+    )
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    told = table(str(report), "utf-8-sig")
+    anna = box.contact("anna@example.com")
+    assert anna is not None
+    assert [(row["line"], row["action"], row["state"], row["code"]) for row in told] == [
+        ("2", "create", "done", ""),
+        ("3", "create", "done", ""),
+        ("4", "skipped", "skipped", "duplicate"),
+        ("5", "skipped", "skipped", "email_invalid"),
+        ("6", "update", "done", ""),
+        ("7", "skipped", "skipped", "unsubscribed"),
+        ("8", "add or update", "done", ""),
+    ]
+    assert (told[0]["klicktipp_id"], told[0]["status"], told[4]["klicktipp_id"]) == (
+        str(anna.id),
+        "subscribed",
+        str(known[0]),
+    )
+    assert told[2]["reason"] == "derselbe Kontakt wie in Zeile 2, die genommen wurde"
+    assert brief(table("errors.csv")) == [("4", "duplicate", "duplicate"), ("5", "failed", "email_invalid")]
+
+
+def test_who_has_unsubscribed_is_everyday(box: Sandbox, run: Run) -> None:
+    """They are counted and left alone, and stand in no file that somebody could import."""
+    box.seed_contacts(1)
+    box.unsubscribe("kontakt1@example.com")
+    arguments = exported(box, "K-1;kontakt1@example.com;;Ole;VIP")
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    assert (ended.code, events(ended)[-1]["unsubscribed"], events(ended)[-1]["failed"]) == (0, 1, 0)
+    assert names(box, "kontakt1@example.com") == set()
+    assert not Path("errors.csv").exists()
+    assert table("crm.csv.report.csv", "utf-8-sig")[0]["status"] == "unsubscribed"
+
+
+def test_another_plan_takes_the_place_of_the_first(box: Sandbox, run: Run) -> None:
+    """--plan makes it anew, of whatever the file holds now."""
+    arguments = exported(box, *ROWS)
+    run(add_sync, *arguments)
+    exported(box, ROWS[0])
+    ended = run(add_sync, *arguments, "--plan", "--json")
+    assert (ended.code, events(ended)[-1]["rows"]) == (0, 1)
+    assert run(add_sync, *arguments, "--apply").code == 0
+    assert len(box.contacts) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--tag", "Neu"], "another options"),
+        (["--prefix", "[X] "], "another options"),
+        (["--opt-in", "default"], "another options"),
+        (["--limit", "1"], "another source"),
+        (["--encoding", "latin-1"], "another source"),
+    ],
+)
+def test_a_plan_is_applied_as_it_was_looked_at(box: Sandbox, run: Run, change: list[str], said: str) -> None:
+    """Other options would not do what was shown."""
+    arguments = exported(box, *ROWS)
+    run(add_sync, *arguments)
+    ended = run(add_sync, *arguments, "--apply", *change)
+    assert (ended.code, writes(box)) == (2, 0)
+    assert said in ended.err
+    assert JOURNAL.exists()
+
+
+@pytest.mark.parametrize("kept", [ROWS, ("K-1;kaputt;;;",)])
+def test_a_plan_is_not_applied_to_another_file(box: Sandbox, run: Run, kept: tuple[str, ...]) -> None:
+    """Also where nothing is to be written, since nobody has looked at what the new file would do."""
+    arguments = exported(box, *kept)
+    run(add_sync, *arguments)
+    exported(box, *ROWS, "K-3;lea@example.com;;Lea;")
+    ended = run(add_sync, *arguments, "--apply")
+    assert (ended.code, writes(box)) == (2, 0)
+    assert "was made from another source; give another journal, or delete this one" in ended.err
+
+
+def test_a_plan_is_not_applied_with_another_mapping(box: Sandbox, run: Run) -> None:
+    """Its text decides, not its name."""
+    arguments = exported(box, *ROWS)
+    run(add_sync, *arguments)
+    mapping = Path("mapping.toml")
+    mapping.write_text(mapping.read_text().replace("fieldFirstName", "fieldLastName"))
+    ended = run(add_sync, *arguments, "--apply")
+    assert (ended.code, writes(box)) == (2, 0)
+    assert "another mapping" in ended.err
+
+
+def test_what_is_in_doubt_is_looked_up_by_the_next_plan(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows in doubt keep the journal; --resume finds out what it can, and the export of the next day goes on."""
+    monkeypatch.setattr(client, "_LOOK_UP_AFTER", 0.0)
+    arguments = exported(box, ";;0049 151 1234567;Ole;")
+    box.drop(UPSERT)
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    assert (ended.code, events(ended)[-1]["in_doubt"]) == (1, 1)
+    assert table("crm.csv.report.csv", "utf-8-sig")[0]["state"] == "unknown"
+    assert brief(table("errors.csv")) == [("2", "in doubt", "Interrupted")]
+    assert JOURNAL.exists()
+    exported(box, *ROWS)
+    ended = run(add_sync, *arguments, "--apply", "--json")
+    assert (ended.code, events(ended)[-1]["created"]) == (0, 2)
+    assert not JOURNAL.exists()
+    assert not Path("errors.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ('email = "Mial"\nopt_in = 99\nfields = { X = "Y", Vorname = "Nirgends" }', r"99"),
+        (
+            'email = "Mial"\nopt_in = "default"\nfields = { X = "Y", Vorname = "Nirgends" }',
+            r"'Mial'; did you mean 'Mail'\?.*'X'.*'Y'.*'Nirgends'",
+        ),
+        ('emial = "Mail"\nsegmente = "X"', r"'emial'.*'segmente'"),
+        ('email = "Mail"', r"say which opt-in process.*may name it as opt_in"),
+        ('email = "Mail"\nopt_in = "default"\nprefix = " "', r"prefix"),
+        ("email = ", r"cannot be read"),
+    ],
+)
+def test_mappings_are_checked_before_anything_is_sent(box: Sandbox, run: Run, mapping: str, said: str) -> None:
+    """All that is wrong about one is told at once."""
+    arguments = exported(box, *ROWS)
+    Path("mapping.toml").write_text(mapping)
+    ended = run(add_sync, *arguments, "--apply")
+    assert (ended.code, writes(box)) == (2, 0)
+    assert re.search(said, ended.err, re.DOTALL)
+    assert not JOURNAL.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--report", "crm.csv"], "is a file of the same job"),
+        (["--report", "errors.csv"], "is a file of the same job"),
+        (["--report", "mapping.toml"], "is not an earlier report"),
+        (["--report", "."], "is not an earlier report"),
+        (["--report", "nirgends/r.csv"], "is not a folder"),
+        (["--prefix", " "], "prefix must be"),
+        (["--resume"], "nothing to resume"),
+    ],
+)
+def test_wrong_wishes_are_told(box: Sandbox, run: Run, arguments: list[str], said: str) -> None:
+    """Nothing is sent, and no file is overwritten that is not ours."""
+    given = exported(box, *ROWS)
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    ended = run(add_sync, *given, "--apply", *arguments)
+    assert (ended.code, writes(box)) == (2, 0)
+    assert said in ended.err
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_journal_of_an_import_is_not_one_of_a_sync(box: Sandbox, run: Run) -> None:
+    """The text says whose it is."""
+    written("a@example.com;;")
+    box.fail(UPSERT, every=1, status=403)
+    assert run(add_import, "kontakte.csv", "--opt-in", "default", "--journal", "j").code == 3
+    ended = run(add_sync, *exported(box, *ROWS), "--apply", "--journal", "j")
+    assert ended.code == 2
+    assert "is the journal of another job (klicktipp import)" in ended.err
+
+
+def test_plan_or_apply(box: Sandbox, run: Run) -> None:
+    """Both together are no wish."""
+    with pytest.raises(SystemExit) as caught:
+        run(add_sync, *exported(box, *ROWS), "--plan", "--apply")
+    assert caught.value.code == 2

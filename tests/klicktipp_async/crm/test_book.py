@@ -1,0 +1,47 @@
+"""The journal of a sync between two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from klickdoxie_core.errors import JournalError
+from klicktipp_async import ConfigError
+from klicktipp_async.crm import Action, RowPlan
+from klicktipp_async.crm.book import Book
+from klicktipp_async.crm.rows import entry_of, plan_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_rows_are_read_a_page_at_a_time(tmp_path: Path) -> None:
+    """All of them in their order, also where a page ends, and the journal is free between two rows."""
+    book = Book(tmp_path / "j", "test")
+    numbers = range(3, 4005)
+    async with book.open({}) as journal:
+        await journal.add([entry_of(RowPlan(number=number, action=Action.CREATE)) for number in numbers])
+    read: list[int] = []
+    async for plan in book.rows(plan_of):
+        if plan.number in {3, 2003}:
+            async with await book.reopen() as journal:
+                assert journal.notes == {}
+        read.append(plan.number)
+    assert read == list(numbers)
+
+
+async def test_rows_of_a_journal_in_use_are_refused(tmp_path: Path) -> None:
+    """Who applies a plan has it alone."""
+    book = Book(tmp_path / "j", "test")
+    async with book.open({}):
+        with pytest.raises(JournalError):
+            await anext(book.rows(plan_of))
+
+
+async def test_nothing_is_made_where_there_is_no_journal(tmp_path: Path) -> None:
+    """Looking for one leaves no file behind."""
+    book = Book(tmp_path / "j", "test")
+    assert await book.facts() is None
+    with pytest.raises(ConfigError, match="no plan"):
+        await book.reopen()
+    assert not (tmp_path / "j").exists()
