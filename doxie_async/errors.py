@@ -39,6 +39,14 @@ class ArgumentError(ConfigError, core.ArgumentError):
     """A value that cannot be sent as it is; nothing was sent. The text names the argument."""
 
 
+class JournalError(ConfigError, core.JournalError):
+    """A journal that cannot be used: damaged, in use, made from another input, or on a full disk; nothing was sent."""
+
+
+class JobStopped(DoxieError, core.JobStopped):
+    """A job stopped itself because going on was senseless; the text says why, and how to go on later."""
+
+
 class ReadOnlyError(DoxieError, core.ReadOnlyError):
     """A write on a client that was made with `read_only=True`; nothing was sent."""
 

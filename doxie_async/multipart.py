@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -14,6 +15,8 @@ from doxie_async.errors import ArgumentError
 from klickdoxie_core.call import Stream
 
 _CHUNK = 64 * 1024
+# Several times what file systems take; some servers give up at the head of a part that has no end.
+_MAX_NAME = 1000
 
 File = str | os.PathLike[str] | bytes | AsyncIterable[bytes]
 """A path, the bytes themselves, or pieces of them as they come."""
@@ -45,8 +48,12 @@ def form_with(file: File, filename: str | None) -> Stream:
     )
 
 
-def _name(file: File, filename: str | None) -> str:
-    name = filename if filename is not None else Path(file).name if isinstance(file, str | os.PathLike) else ""
+def _name(file: File, filename: object) -> str:
+    name: object = filename
+    if filename is None:
+        name = Path(file).name if isinstance(file, str | os.PathLike) else ""
+    if not isinstance(name, str) or len(name) > _MAX_NAME:
+        raise ArgumentError(f"filename must be a text of at most {_MAX_NAME} characters")
     if not name.strip():
         raise ArgumentError("filename must be given for a file that is not named by a path")
     try:
@@ -74,10 +81,13 @@ def _size(file: File) -> int | None:
     if isinstance(file, bytes):
         return len(file)
     if isinstance(file, str | os.PathLike):
-        path = Path(file)
-        if not path.is_file():
+        try:
+            facts = Path(file).stat()
+        except (OSError, ValueError, TypeError):
+            raise ArgumentError("file names no file that can be read") from None
+        if not stat.S_ISREG(facts.st_mode):
             raise ArgumentError("file names no file that can be read")
-        return path.stat().st_size
+        return facts.st_size
     if not isinstance(file, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         raise ArgumentError(f"file must be a path, bytes or an async iterator of bytes, not {type(file).__name__}")
     return None
@@ -96,4 +106,6 @@ async def _pieces(file: File) -> AsyncGenerator[bytes]:
             raise ArgumentError(f"file could not be read to its end ({type(error).__name__})") from None
     else:
         async for piece in file:
+            if not isinstance(piece, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+                raise ArgumentError(f"file must be an async iterator of bytes, not of {type(piece).__name__}")
             yield piece

@@ -278,7 +278,7 @@ def _auth(security: object, kinds: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def _line(text: object) -> str:
-    return " ".join(str(text).split())
+    return " ".join(text.split()) if isinstance(text, str) else ""
 
 
 def _mapping(value: object) -> Mapping[str, object]:

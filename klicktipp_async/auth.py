@@ -11,14 +11,14 @@ from klickdoxie_core.redact import Secret, secret
 from klicktipp_async.convert import Ack
 from klicktipp_async.dialect import session_is_over
 from klicktipp_async.errors import ArgumentError
-from klicktipp_async.field_schema import SURROGATE
+from klicktipp_async.field_schema import is_encodable
 from klicktipp_async.models.account import LoginAnswer
 
 GRANT_PAGE = "https://app.klicktipp.com/grantapiaccess/"
 
 
 def _username(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or SURROGATE.search(value):
+    if not isinstance(value, str) or not value.strip() or not is_encodable(value):
         raise ArgumentError("username must be a non-empty text of characters that UTF-8 can carry")
     return value.strip()
 
@@ -34,8 +34,7 @@ class SessionLogin:
     password: Secret = attrs.field(converter=secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        password: object = self.password.reveal()
-        if not isinstance(password, str) or not password or SURROGATE.search(password):
+        if not self.password.reveal() or not is_encodable(self.password.reveal()):
             raise ArgumentError("password must be a non-empty text of characters that UTF-8 can carry")
 
     def scheme(self) -> SessionCookie[LoginAnswer]:
@@ -79,7 +78,7 @@ def grant_url(account_id: int | str, redirect_url: str, *, encode: bool = False)
         ArgumentError: For an empty account and for a redirect URL that cannot work.
     """
     account, redirect = str(account_id).strip(), redirect_url.strip()
-    if isinstance(account_id, bool) or not account or account in {".", ".."} or SURROGATE.search(account):
+    if isinstance(account_id, bool) or not account or account in {".", ".."} or not is_encodable(account):
         raise ArgumentError("account_id must be the number of an account")
     if not _is_url(redirect):
         raise ArgumentError("redirect_url must be an absolute http or https URL without white space")
@@ -89,7 +88,7 @@ def grant_url(account_id: int | str, redirect_url: str, *, encode: bool = False)
 
 
 def _is_url(text: str) -> bool:
-    if SURROGATE.search(text) or any(ord(char) <= 0x20 for char in text):
+    if not is_encodable(text) or any(ord(char) <= 0x20 for char in text):
         return False
     try:
         parts = urlsplit(text)

@@ -44,7 +44,7 @@ def is_email(text: str) -> bool:
     return len(text) <= _MAX_EMAIL and _EMAIL.fullmatch(text) is not None
 
 
-def check_email(name: str, text: str) -> None:
+def check_email(name: str, text: object) -> None:
     """Refuse what cannot be an e-mail address.
 
     Args:
@@ -55,8 +55,7 @@ def check_email(name: str, text: str) -> None:
         ArgumentError: It has no '@' or several, nothing before or behind it, white space or control characters,
             or more than 254 characters.
     """
-    # Callers without types hand over anything.
-    if not isinstance(text, str) or not is_email(text):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(text, str) or not is_email(text):
         msg = (
             f"{name} must be an e-mail address: one '@' with something on both sides, "
             f"no white space, at most {_MAX_EMAIL} characters"
@@ -64,7 +63,7 @@ def check_email(name: str, text: str) -> None:
         raise ArgumentError(msg)
 
 
-def check_phone(name: str, text: str) -> None:
+def check_phone(name: str, text: object) -> None:
     """Refuse what cannot be a phone number.
 
     Args:
@@ -74,6 +73,5 @@ def check_phone(name: str, text: str) -> None:
     Raises:
         ArgumentError: Besides spaces and punctuation it is not 6 to 20 digits, or it has control characters.
     """
-    # Callers without types hand over anything.
-    if not isinstance(text, str) or not _is_phone(text):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(text, str) or not _is_phone(text):
         raise ArgumentError(f"{name} must be a phone number in international format, such as +49 or 0049 and so on")

@@ -4,7 +4,8 @@ The package's top level hands on the core's general classes and the vendor's voc
 `except klicktipp_async.NotFound` and `except klicktipp_async.KlickTippError` both catch what is raised here.
 
 KlickTippError
-├── ConfigError ─ ArgumentError         before anything is sent
+├── ConfigError ─ ArgumentError, JournalError       before anything is sent
+├── JobStopped
 ├── ReadOnlyError
 ├── TransportError ─ ConnectFailed ─ CertificateRejected; Interrupted; DeadlineExceeded
 ├── DecodeError ─ TooLarge
@@ -54,6 +55,14 @@ class ConfigError(KlickTippError, core.ConfigError):
 
 class ArgumentError(ConfigError, core.ArgumentError):
     """A value that cannot be sent as it is; nothing was sent. The text names the argument."""
+
+
+class JournalError(ConfigError, core.JournalError):
+    """A journal that cannot be used: damaged, in use, made from another input, or on a full disk; nothing was sent."""
+
+
+class JobStopped(KlickTippError, core.JobStopped):
+    """A job stopped itself because going on was senseless; the text says why, and how to go on later."""
 
 
 class ReadOnlyError(KlickTippError, core.ReadOnlyError):

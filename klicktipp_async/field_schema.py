@@ -22,8 +22,8 @@ _INTEGER = re.compile(r"-?[0-9]{1,64}")
 _DOT_DECIMAL = re.compile(r"-?[0-9]{1,64}\.[0-9]{1,64}")
 _URL = re.compile(r"https?://[^\r\n]+", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n]")
-SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""No encoding can carry a lone surrogate; a file read with the wrong error handler is full of them."""
+# No encoding can carry a lone surrogate; a file read with the wrong error handler is full of them.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _BOUND = 10**64
 _SHOWN = 60
@@ -99,14 +99,16 @@ def field_key(key: str | int) -> str:
     Raises:
         ArgumentError: It is no field's key, or a standard field's in the wrong letter case.
     """
-    if isinstance(key, bool) or not isinstance(key, str | int) or (isinstance(key, int) and abs(key) >= _BOUND):
+    if not _may_be_key(key):
         raise ArgumentError(f"the key of a field must be a text or a whole number, not {type(key).__name__}")
     full = _prefixed(str(key))
     spelled = _BY_LOWER_CASE.get(full.lower(), full)
     if full != spelled:
         raise ArgumentError(f"{full} must be spelled {spelled}: letter case matters in the key of a field")
     if not _BARE_KEY.fullmatch(full.removeprefix(_PREFIX)):
-        raise ArgumentError(f"{mask(str(key))[:_SHOWN]!r} is not the key of a field, such as field12345 or fieldFirstName")
+        raise ArgumentError(
+            f"{mask(str(key))[:_SHOWN]!r} is not the key of a field, such as field12345 or fieldFirstName"
+        )
     return full
 
 
@@ -117,6 +119,16 @@ def bare_key(key: str | int) -> str:
         ArgumentError: It is no field's key, or a standard field's in the wrong letter case.
     """
     return field_key(key).removeprefix(_PREFIX)
+
+
+def is_encodable(value: object) -> bool:
+    """Whether this is a text that UTF-8 can carry."""
+    return isinstance(value, str) and _SURROGATE.search(value) is None
+
+
+def _may_be_key(key: object) -> bool:
+    # The bound keeps clear of the length at which Python refuses to print an int.
+    return isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and abs(key) < _BOUND)
 
 
 def _prefixed(key: str) -> str:
@@ -220,7 +232,7 @@ class FieldSchema:
         text = rule.write(plain, self.timezone)
         if text is None:
             raise ArgumentError(f"{full} must be {rule.expected} (given: {type(plain).__name__})")
-        if SURROGATE.search(text):
+        if not is_encodable(text):
             raise ArgumentError(
                 f"{full} has characters that cannot be encoded; was its source read in another encoding?"
             )

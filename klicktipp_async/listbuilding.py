@@ -15,7 +15,7 @@ from klicktipp_async.contact_details import check_email, check_phone
 from klicktipp_async.convert import Ack
 from klicktipp_async.dialect import KlickTippDialect
 from klicktipp_async.errors import ArgumentError, NotFound, NotSubscribed
-from klicktipp_async.field_schema import SURROGATE, FieldSchema, FieldValue
+from klicktipp_async.field_schema import FieldSchema, FieldValue, is_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,8 @@ class Listbuilding(ApiClient):
         self, api_key: str | Secret, *, field_schema: FieldSchema | None = None, **options: Unpack[ClientOptions]
     ) -> None:
         self._api_key = secret(api_key)
-        key: object = self._api_key.reveal()
-        if not isinstance(key, str) or not key.strip() or SURROGATE.search(key):
+        key = self._api_key.reveal()
+        if not is_encodable(key) or not key.strip():
             raise ArgumentError("api_key must be a non-empty text of characters that UTF-8 can carry")
         self.field_schema = field_schema or FieldSchema({})
         options.setdefault("base_url", BASE_URL)

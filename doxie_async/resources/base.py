@@ -11,7 +11,8 @@ from doxie_async.errors import ArgumentError
 from doxie_async.paging import pages
 from doxie_async.routes import Operation, Routes
 from klickdoxie_core import Call, Dialect, Effect, Pages
-from klickdoxie_core.call import Stream
+from klickdoxie_core.call import Stream, check_json
+from klickdoxie_core.redact import mask
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, Unpack
@@ -22,6 +23,8 @@ Attributes = Mapping[str, object]
 """What a thing is made of or changed to, by the names of the reference."""
 
 PAGE_SIZE = 200
+_MAX_PAGE = 2**31 - 1
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Nothing but signs that hide, some of them between a few that are shown, or a word for it.
 _MASKED = re.compile(
     r"[*•●x.]{3,}|[^\s*•●]{0,4}[*•●]{3,}[^\s*•●]{0,4}|\[(?:filtered|hidden|masked|redacted)\]", re.IGNORECASE
@@ -112,7 +115,7 @@ class DoxieResource:
         path: Mapping[str, str | int] | None = None,
         query: Mapping[str, str | int] | None = None,
     ) -> Pages[T]:
-        if size < 1:
+        if not _is_size(size):
             raise ArgumentError("page_size must be a whole number from 1")
         # The item's type is only known here, so the mark is put together at run time.
         into: Any = Annotated[Listing[kind], Listed(key)]  # type: ignore[valid-type]  # a type from a variable
@@ -125,11 +128,26 @@ class DoxieResource:
         return pages(fetch, size=size, dialect=self._client.dialect)
 
 
+def _is_size(size: object) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= _MAX_PAGE
+
+
 def plain(name: str, value: object) -> dict[str, object]:
     """A copy of a mapping that is sent; refuses everything else by the name of the argument."""
     if not isinstance(value, Mapping):
         raise ArgumentError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
-    return dict(cast("Mapping[str, object]", value))
+    copied = dict(cast("Mapping[str, object]", value))
+    try:
+        check_json(name, copied)
+    except ValueError as error:
+        raise ArgumentError(mask(str(error))) from None
+    return copied
+
+
+def check_text(name: str, text: object) -> None:
+    """Refuse, by the argument's name, what is no text that can be sent, or a blank one."""
+    if not isinstance(text, str) or not text.strip() or _SURROGATE.search(text):
+        raise ArgumentError(f"{name} must be a non-empty text of characters that UTF-8 can carry")
 
 
 def rooted(root: str, attributes: Attributes) -> dict[str, object]:
@@ -138,7 +156,8 @@ def rooted(root: str, attributes: Attributes) -> dict[str, object]:
     if not body:
         raise ArgumentError("attributes must not be empty")
     if masked := sorted(_masked(body)):
-        raise ArgumentError(f"attributes hold masked secrets, which would replace the real ones: {', '.join(masked)}")
+        places = mask(", ".join(masked))
+        raise ArgumentError(f"attributes hold masked secrets, which would replace the real ones: {places}")
     return {root: body}
 
 
@@ -146,7 +165,8 @@ def _masked(value: object, place: str = "") -> Iterator[str]:
     """Where masked secrets stand."""
     if isinstance(value, Mapping):
         for name, inner in cast("Mapping[str, object]", value).items():
-            yield from _masked(inner, f"{place}.{name}" if place else name)
+            shown = mask(name)
+            yield from _masked(inner, f"{place}.{shown}" if place else shown)
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(cast("list[object]", value)):
             yield from _masked(inner, f"{place}[{number}]")

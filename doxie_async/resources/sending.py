@@ -9,7 +9,7 @@ from doxie_async import routes
 from doxie_async.convert import Listed, Listing, Under
 from doxie_async.errors import AlreadyCancelled, ArgumentError
 from doxie_async.models.sending import Consent, EventDetails, EventType, MailResult, ProcessResult, QrCode
-from doxie_async.resources.base import DoxieResource, plain
+from doxie_async.resources.base import DoxieResource, check_text, plain
 from klickdoxie_core import Effect
 
 REVOKED = Annotated[Listing[Consent], Listed("revoked_consents")]
@@ -79,9 +79,8 @@ class Events(DoxieResource):
         """
         if type not in list(EventType):
             raise ArgumentError(f"type must be one of {', '.join(EventType)}")
-        return await self._run(
-            routes.SHOW_EVENT, Effect.SAFE, EventDetails, path={"event_id": event_id}, query={"type": str(type)}
-        )
+        query = {"type": EventType(type).value}
+        return await self._run(routes.SHOW_EVENT, Effect.SAFE, EventDetails, path={"event_id": event_id}, query=query)
 
 
 class Surveys(DoxieResource):
@@ -99,9 +98,11 @@ class Surveys(DoxieResource):
             phone: Whom to ask by SMS.
         """
         addresses = {name: value for name, value in (("email", email), ("phone", phone)) if value is not None}
-        body = plain("payload", payload or {}) | addresses
+        body = plain("payload", {} if payload is None else payload) | addresses
         if not body.get("email") and not body.get("phone"):
             raise ArgumentError("give an email or a phone")
+        for name, address in addresses.items():
+            check_text(name, address)
         return await self._run(
             routes.CREATE_INQUIRY, Effect.ONCE, ProcessResult, path={"event_slug": event_slug}, body=body
         )
@@ -140,6 +141,8 @@ class Consents(DoxieResource):
             raise ArgumentError("give exactly one of email and phone")
         address = {"email": email} if phone is None else {"phone": phone}
         body = {"customer_id": customer_id, "consent_slug": consent_slug, **address}
+        for name, text in body.items():
+            check_text(name, text)
         return await self._run(routes.INITIATE_CONSENT, Effect.ONCE, Annotated[Consent, Under("consent")], body=body)
 
     async def revoke(
@@ -152,8 +155,11 @@ class Consents(DoxieResource):
             consent_slug: Which one; this or `revoke_all`.
             revoke_all: All of them.
         """
-        if (consent_slug is None) != revoke_all:
+        if (consent_slug is None) is not revoke_all:
             raise ArgumentError("give either a consent_slug or revoke_all=True")
+        check_text("customer_id", customer_id)
+        if not revoke_all:
+            check_text("consent_slug", consent_slug)
         which: dict[str, object] = {"revoke_all": True} if revoke_all else {"consent_slug": consent_slug}
         listing = await self._run(
             routes.REVOKE_CONSENTS, Effect.REPEATABLE, REVOKED, body={"customer_id": customer_id, **which}

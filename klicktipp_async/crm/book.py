@@ -7,21 +7,33 @@ import shutil
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Final, Generic, Self, TypeVar
 
 import anyio.to_thread
 
 from klickdoxie_core.entry import Entry, State
+from klickdoxie_core.errors import JobStopped, JournalError
 from klickdoxie_core.journal import Journal, read_header
-from klicktipp_async.errors import ConfigError
+from klicktipp_async.errors import FAMILY, ConfigError, KlickTippError
 
 T = TypeVar("T")
 
 # Opening a journal checks all of it, so that many small pages would take long.
 _PAGE: Final = 2000
+
+
+@contextmanager
+def our_errors() -> Generator[None]:
+    """Let what the core says of journals and jobs be a `KlickTippError`, too."""
+    try:
+        yield
+    except (JournalError, JobStopped) as error:
+        if isinstance(error, KlickTippError):
+            raise
+        raise FAMILY[type(error)](error.message, error.facts) from error.__cause__
 
 
 class Book:

@@ -28,6 +28,7 @@ from klicktipp_async.field_schema import FieldType
 
 _Table: TypeAlias = Mapping[str, object]
 
+_LONGEST: Final = 1 << 18
 _IDENTITY_WORDS = {"email": "email", "sms": "sms_number", "id": "contact_id"}
 _LIST_WORDS = frozenset({"tags", "segments"})
 _CRM_WORD = "crm:"
@@ -115,11 +116,23 @@ def read_pairs(arguments: Sequence[str]) -> Said:
 def _load(path: Path) -> _Table:
     try:
         # Editors on Windows put a byte order mark first, which TOML does not know.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(_text(path))
     except UnicodeDecodeError:
         raise MappingError(f"{path} cannot be read: it is not in UTF-8") from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise MappingError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise MappingError(f"{path} cannot be read: it is nested too deeply") from None
+    except (OSError, ValueError) as error:
+        # Also a name that no file can have, and a number longer than Python reads.
+        raise MappingError(f"{str(path)!a} cannot be read: {error}") from None
+
+
+def _text(path: Path) -> str:
+    """The text of a file no longer than a mapping can be: the reader takes its time over what is absurd."""
+    with path.open(encoding="utf-8-sig") as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST:,} characters")
+    return text
 
 
 def _as_table(value: object) -> _Table | None:

@@ -19,7 +19,7 @@ from klickdoxie_core.options import UNSET, Unset
 from klickdoxie_core.progress import OnProgress, Tally
 from klicktipp_async.client import KlickTipp
 from klicktipp_async.crm.apply import Writer, put_of, reason_of
-from klicktipp_async.crm.book import Book
+from klicktipp_async.crm.book import Book, our_errors
 from klicktipp_async.crm.crm_ids import CrmIds
 from klicktipp_async.crm.identity import Identity
 from klicktipp_async.crm.mapping import Mapping as ColumnMapping
@@ -166,12 +166,8 @@ class ContactSync:
         source = "" if self._book.private else source
         tally = Tally(total, self._on_progress, Clock())
         try:
-            async with self._book.open(self._facts(source)) as journal:
-                if await self._outdated(journal, source):
-                    await journal.start_over()
-                if not is_planned(journal):
-                    await self._make(journal, account, rows, tally)
-                return await plan_in(journal, self._book)
+            with our_errors():
+                return await self._plan(account, rows, source, tally)
         finally:
             tally.end()
             self._stopped = False
@@ -190,16 +186,9 @@ class ContactSync:
         """
         if plan is not None and not plan.made_in(self._book):
             raise ConfigError("the plan was made with another journal; apply it with the sync that made it")
-        facts = await self._book.facts()
-        if facts is None:
-            raise ConfigError("there is no plan; make one with plan()")
         try:
-            async with self._book.open(self._facts(facts.get("source", ""))) as journal:
-                if not is_planned(journal):
-                    raise ConfigError("the plan was not made to its end; call plan() again with the same rows")
-                if left := await _left(journal):
-                    await self._write(journal, left)
-                return await report_in(journal, self._book, stopped=self._stopped)
+            with our_errors():
+                return await self._apply()
         finally:
             self._stopped = False
 
@@ -209,8 +198,9 @@ class ContactSync:
         Raises:
             ConfigError: There is none.
         """
-        async with await self._book.reopen() as journal:
-            return await report_in(journal, self._book, stopped=False)
+        with our_errors():
+            async with await self._book.reopen() as journal:
+                return await report_in(journal, self._book, stopped=False)
 
     def stop(self) -> None:
         """End a running `plan` or `apply` in good order; what is under way is finished. May be called by a signal."""
@@ -221,6 +211,25 @@ class ContactSync:
     def close(self) -> None:
         """Remove the private folder; a journal of your own stays."""
         self._book.close()
+
+    async def _plan(self, account: _Account, rows: Rows, source: str, tally: Tally) -> SyncPlan:
+        async with self._book.open(self._facts(source)) as journal:
+            if await self._outdated(journal, source):
+                await journal.start_over()
+            if not is_planned(journal):
+                await self._make(journal, account, rows, tally)
+            return await plan_in(journal, self._book)
+
+    async def _apply(self) -> SyncReport:
+        facts = await self._book.facts()
+        if facts is None:
+            raise ConfigError("there is no plan; make one with plan()")
+        async with self._book.open(self._facts(facts.get("source", ""))) as journal:
+            if not is_planned(journal):
+                raise ConfigError("the plan was not made to its end; call plan() again with the same rows")
+            if left := await _left(journal):
+                await self._write(journal, left)
+            return await report_in(journal, self._book, stopped=self._stopped)
 
     async def _load(self, header: Sequence[str] | None) -> _Account:
         reference = Reference(self._kt)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from klickdoxie_core import SdkError
+from klickdoxie_core.errors import renewed
 
 T = TypeVar("T")
 
@@ -25,17 +26,22 @@ async def settle(
     Raises:
         SdkError: What the call raised, when its outcome is known or cannot be found out.
     """
-    number = 0
+    number, doubted = 0, False
     while True:
         try:
             return await send()
-        except SdkError as error:
+        except SdkError as raised:
             number += 1
+            # A later refusal says nothing about an earlier attempt, which may be the very reason for it.
+            error = renewed(raised, maybe_applied=True) if doubted and not raised.maybe_applied else raised
             if not error.maybe_applied or not await pause(number):
-                raise
+                raise error from None
+            doubted = True
             try:
                 found = await look_up(error)
             except SdkError:
                 raise error from None
             if found is not None:
                 return found
+            if not raised.maybe_applied:
+                raise error from None

@@ -6,9 +6,11 @@ from typing import Protocol, TypeVar
 
 from klickdoxie_core import Call, Dialect, Resource
 from klicktipp_async.errors import ArgumentError
-from klicktipp_async.field_schema import FieldSchema
+from klicktipp_async.field_schema import FieldSchema, is_encodable
 
 T = TypeVar("T")
+
+_BITS = 64
 
 PAUSES = 3
 """How often an unknown outcome is looked up at the most."""
@@ -36,10 +38,22 @@ class Client(Protocol):
         ...
 
 
-def check_name(name: str) -> None:
+def check_name(name: object) -> None:
     """Refuse a name that the service could not keep."""
-    if not name.strip():
-        raise ArgumentError("name must be a non-empty text")
+    if not isinstance(name, str) or not name.strip() or not is_encodable(name):
+        raise ArgumentError("name must be a non-empty text of characters that UTF-8 can carry")
+
+
+def check_text(argument: str, text: object) -> None:
+    """Refuse, by the argument's name, what is no text that can be sent."""
+    if not is_encodable(text):
+        raise ArgumentError(f"{argument} must be a text of characters that UTF-8 can carry")
+
+
+def check_number(argument: str, number: object) -> None:
+    """Refuse, by the argument's name, what is no whole number of at most 64 bits; a bool is none."""
+    if isinstance(number, bool) or not isinstance(number, int) or number.bit_length() > _BITS:
+        raise ArgumentError(f"{argument} must be a whole number")
 
 
 class KlickTippResource(Resource):

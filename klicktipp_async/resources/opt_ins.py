@@ -8,7 +8,7 @@ from klicktipp_async.convert import Ack
 from klicktipp_async.errors import NotFound
 from klicktipp_async.models.opt_in import OptInProcess
 from klicktipp_async.models.option import Option, sorted_options
-from klicktipp_async.resources.base import KlickTippResource, check_name
+from klicktipp_async.resources.base import KlickTippResource, check_name, check_number
 
 DEFAULT_LABEL = "Default double opt-in"
 """How the account's own process is shown; at the service it has no name."""
@@ -35,7 +35,8 @@ class OptIns(KlickTippResource):
         Raises `OptInNotFound`.
         """
         check_email("email", email)
-        body = {"listid": str(opt_in_id), "email": email}
+        check_number("opt_in_id", opt_in_id)
+        body = {"listid": str(int(opt_in_id)), "email": email}
         (url,) = await self._post("Search Redirect URL", tuple[str], "/list/redirect", body=body, effect=Effect.SAFE)
         return url
 

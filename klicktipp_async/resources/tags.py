@@ -12,7 +12,7 @@ from klicktipp_async.errors import ArgumentError, BusinessError, Conflict, NotFo
 from klicktipp_async.models.option import Option, sorted_options
 from klicktipp_async.models.tag import Tag
 from klicktipp_async.resources._settle import settle
-from klicktipp_async.resources.base import Client, KlickTippResource, check_name
+from klicktipp_async.resources.base import Client, KlickTippResource, check_name, check_text
 
 
 class Tags(KlickTippResource):
@@ -48,6 +48,8 @@ class Tags(KlickTippResource):
             BusinessError: The name is taken or not accepted.
         """
         check_name(name)
+        if text is not None:
+            check_text("text", text)
 
         async def send() -> int:
             body = {"name": name} | ({} if text is None else {"text": text})
@@ -66,6 +68,8 @@ class Tags(KlickTippResource):
             raise ArgumentError("give a name or a text to change")
         if not isinstance(name, Unset):
             check_name(name)
+        if text is not None and not isinstance(text, Unset):
+            check_text("text", text)
         await self._put("Update Tag", Ack, "/tag/{tag_id}", path={"tag_id": tag_id}, body=body, empty_ok=True)
 
     async def delete(self, tag_id: int) -> None:
@@ -75,9 +79,13 @@ class Tags(KlickTippResource):
 
     async def ensure(self, names: Iterable[str]) -> dict[str, int]:
         """The ids of tags by name; what is missing is created, once even under concurrent calls (several calls)."""
-        wanted = list(dict.fromkeys(names))
-        for name in wanted:
+        # A single text would be taken letter by letter.
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentError("names must be several names of tags")
+        given = list(names)
+        for name in given:
             check_name(name)
+        wanted = list(dict.fromkeys(given))
         if not wanted:
             return {}
         async with self._lock:

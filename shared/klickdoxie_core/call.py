@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import re
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -20,6 +21,17 @@ T = TypeVar("T")
 _HOLE = re.compile(r"\{(\w+)\}")
 # C0, DEL, C1, and lone surrogates, which no encoding can carry.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_METHOD = re.compile(r"[A-Z][A-Z-]*")
+# HTTP libraries refuse longer URLs without a word about which value it was.
+_MAX_PLACE, _MAX_QUERY = 2000, 50_000
+# A little below the length at which Python refuses to print an int.
+_MAX_BITS = 14_000
+_MAX_DEPTH = 200
+_MAX_WHERE = 100
+# Not a dot: a phone number behind one would look like the end of a decimal, and so escape the mask.
+_BELOW = " > "
+_TOO_DEEP = "a thing within itself or too many levels"
 
 DEFAULT_MAX_BODY = 16 * 1024 * 1024
 """Bytes of an answer, unpacked, beyond which it is refused."""
@@ -110,9 +122,11 @@ class Call(Generic[T]):
     max_body: int = DEFAULT_MAX_BODY
 
     def target(self, base_url: str) -> str:
-        """The absolute URL; raises ValueError for a path value that would leave its place."""
+        """The absolute URL; raises ValueError for a path value that would leave its place, and for what is no text."""
+        if not _METHOD.fullmatch(self.method):
+            raise ValueError("method must be an HTTP method, such as GET")
         url = (self.origin or base_url) + expand(self.template, self.path)
-        return f"{url}?{urlencode(self.query)}" if self.query else url
+        return f"{url}?{_encoded_query(self.query)}" if self.query else url
 
 
 def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], AsyncIterable[bytes]] | None:
@@ -126,6 +140,7 @@ def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], As
         headers["content-type"] = "application/x-www-form-urlencoded"
         return urlencode(call.form).encode("ascii")
     if call.body is not None:
+        check_json("body", call.body)
         headers["content-type"] = "application/json"
         return json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return None
@@ -144,9 +159,104 @@ def _names(template: str) -> tuple[str, ...]:
     return tuple(_HOLE.findall(template))
 
 
-def _checked(name: str, value: str | int) -> str:
-    text = str(value)
-    if not text or text in {".", ".."} or _FORBIDDEN.search(text):
-        msg = f"{name} must be a non-empty text without slashes, control characters and dot segments"
+def _checked(name: str, value: object) -> str:
+    text = _text_of(value)
+    if text is None or not text.strip() or text in {".", ".."} or len(text) > _MAX_PLACE or _FORBIDDEN.search(text):
+        msg = (
+            f"{name} must be a non-empty text without slashes, control characters and dot segments, "
+            f"of at most {_MAX_PLACE} characters, or a whole number"
+        )
         raise ValueError(msg)
     return text
+
+
+def _text_of(value: object) -> str | None:
+    """A text or a whole number as a URL has it; None for anything else."""
+    # Not by str(): that of an enum or of somebody's own class may be another text.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MAX_BITS:
+        return int.__repr__(value)
+    return None
+
+
+def _encoded_query(query: object) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in cast("Mapping[object, object]", query).items() if isinstance(query, Mapping) else [(None, None)]:
+        text = _text_of(value)
+        if not isinstance(name, str) or text is None or _SURROGATE.search(name + text):
+            raise ValueError("query must map texts that UTF-8 can carry to such texts or to whole numbers")
+        pairs.append((name, text))
+    encoded_pairs = urlencode(pairs)
+    if len(encoded_pairs) > _MAX_QUERY:
+        msg = f"query must have at most {_MAX_QUERY} characters"
+        raise ValueError(msg)
+    return encoded_pairs
+
+
+def check_json(name: str, value: object) -> None:
+    """Refuse what would not arrive as it is, since JSON cannot carry it.
+
+    Args:
+        name: The argument that the error names.
+        value: What is to be sent.
+
+    Raises:
+        ValueError: Somewhere in it is another thing than a text, a finite number, a bool, None, a list, a tuple, or a
+            dict of texts to such things; or it is nested too deeply. The text says where, by names that may be
+            personal.
+    """
+    fault = _fault(value, _MAX_DEPTH)
+    if fault is not None:
+        reason, where = fault
+        place = f", at {where.removeprefix(_BELOW)[:_MAX_WHERE]}" if where else ""
+        msg = f"{name} holds {reason}, which JSON cannot carry{place}"
+        raise ValueError(msg)
+
+
+def _fault(value: object, depth: int) -> tuple[str, str] | None:
+    """What JSON cannot carry, and where it stands; the place is only put together where there is something to tell."""
+    if isinstance(value, dict):
+        return _fault_in_dict(cast("dict[object, object]", value), depth)
+    if isinstance(value, list | tuple):
+        return _fault_in_list(cast("list[object] | tuple[object, ...]", value), depth)
+    reason = _reason(value)
+    return None if reason is None else (reason, "")
+
+
+def _fault_in_dict(value: dict[object, object], depth: int) -> tuple[str, str] | None:
+    if depth == 0:
+        return _TOO_DEEP, ""
+    for name, each in value.items():
+        if not isinstance(name, str) or not _is_encodable(name):
+            return "a name that is no text or has no encoding", ""
+        # Most values are texts, and most calls have nothing to tell.
+        if isinstance(each, str) and _is_encodable(each):
+            continue
+        if (fault := _fault(each, depth - 1)) is not None:
+            return fault[0], f"{_BELOW}{name[:_MAX_WHERE]}{fault[1]}"
+    return None
+
+
+def _fault_in_list(value: list[object] | tuple[object, ...], depth: int) -> tuple[str, str] | None:
+    if depth == 0:
+        return _TOO_DEEP, ""
+    for number, each in enumerate(value):
+        if (fault := _fault(each, depth - 1)) is not None:
+            return fault[0], f"{_BELOW}{number}{fault[1]}"
+    return None
+
+
+def _is_encodable(text: str) -> bool:
+    return text.isascii() or not _SURROGATE.search(text)
+
+
+def _reason(value: object) -> str | None:
+    """Why JSON cannot carry a single value; None where it can."""
+    if isinstance(value, str):
+        return None if _is_encodable(value) else "characters without an encoding"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "a number that is not finite"
+    if isinstance(value, int):
+        return None if value.bit_length() <= _MAX_BITS else "a number of too many digits"
+    return None if value is None else f"a {type(value).__name__}"

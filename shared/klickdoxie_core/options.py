@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-import math
 from typing import Any, Final, Literal, TypeVar
 
 import attrs
 
 T = TypeVar("T")
+
+_ENDLESS = 1e12
 
 
 class Unset(enum.Enum):
@@ -33,14 +34,21 @@ def given(value: T | Unset, default: T) -> T:
 
 
 def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:  # noqa: ANN401 - int and float
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        msg = f"{attribute.name} of {type(instance).__name__} must be a number above 0, not {value!r}"
+    # Compared with a bound before anything else: a whole number of 400 digits is no float any more.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _ENDLESS:
+        msg = f"{attribute.name} of {type(instance).__name__} must be a number above 0, not {_shown(value)}"
         raise ValueError(msg)
 
 
+def _shown(value: object) -> str:
+    """The value, unless it is long or of a kind that cannot be shown."""
+    number = isinstance(value, float) or (isinstance(value, int) and abs(value) < _ENDLESS)
+    return repr(value) if number or value is None else f"{type(value).__name__}"
+
+
 def _whole(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:  # noqa: ANN401 - checked here
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"{attribute.name} of {type(instance).__name__} must be a whole number from 1, not {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _ENDLESS:
+        msg = f"{attribute.name} of {type(instance).__name__} must be a whole number from 1, not {_shown(value)}"
         raise ValueError(msg)
 
 

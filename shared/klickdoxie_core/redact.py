@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn, cast
 
 HIDDEN = "[hidden]"
 _MAX_TEXT = 200
+_MAX_READ = 2000
 _MAX_ITEMS = 20
+_MIN_CREDENTIAL = 4
 _MAX_DEPTH = 4
 
 # An address keeps nothing, not even its domain: a company's own domain often names the person.
 # It starts only where a word starts, and takes the word at once: a long text without addresses costs one pass.
 _NOT_IN_WORD = r"\s@\"'<>()\[\]{},;:=&/"
 _EMAIL = re.compile(
-    rf"(?<![^{_NOT_IN_WORD}])(?:[^{_NOT_IN_WORD}%]|%(?!40))++(?:@|%40)[^{_NOT_IN_WORD}]+",
+    rf"(?<![^{_NOT_IN_WORD}])(?:[^{_NOT_IN_WORD}%]|%(?!40))++(?:@|%40)+[^{_NOT_IN_WORD}]+",
 )
+_UP_TO_A_WORD = re.compile(rf"(?s).*[{_NOT_IN_WORD}]")
 _PHONE = re.compile(r"(?<![\w.])(?:\+|0)[0-9](?:[ ()/.\-\xa0\u2013]{0,3}[0-9]){5,}(?!\w)")
 
 _SAFE_HEADERS = frozenset(
@@ -41,6 +45,10 @@ _SAFE_HEADERS = frozenset(
     }
 )
 
+# What requests carry beside credentials.
+_NO_CREDENTIALS = frozenset({"accept", "accept-encoding", "content-length", "content-type", "user-agent"})
+_CREDENTIAL_NAME = re.compile("pass|secret|token|key", re.IGNORECASE)
+
 
 class Secret:
     """A text that shows itself only when asked by `reveal()`: no repr, no format, no pickle."""
@@ -63,7 +71,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        # Lone surrogates, as they are in environment variables of another encoding, must not raise here.
+        mine, its = (each._value.encode("utf-8", "surrogatepass") for each in (self, other))  # noqa: SLF001 - both ours
+        return hmac.compare_digest(mine, its)
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -80,8 +90,17 @@ def secret(value: str | Secret) -> Secret:
 
 def mask(text: str) -> str:
     """The text with e-mail addresses and phone numbers hidden, and cut to a length that fits a log line."""
+    if len(text) > _MAX_READ:
+        return _mask_the_start(text)
     masked = _PHONE.sub(HIDDEN, _EMAIL.sub(HIDDEN, text))
     return masked if len(masked) <= _MAX_TEXT else masked[:_MAX_TEXT] + "…"
+
+
+def _mask_the_start(text: str) -> str:
+    """Of a very long text only the start is looked at, up to what may be half an address or half a number."""
+    start = _UP_TO_A_WORD.match(text[:_MAX_READ])
+    whole = start[0].rstrip("+0123456789 ()/.-\xa0\u2013") if start else HIDDEN
+    return mask(whole).removesuffix("…") + "…"
 
 
 def mask_payload(payload: object, *, depth: int = _MAX_DEPTH) -> object:
@@ -103,3 +122,22 @@ def mask_payload(payload: object, *, depth: int = _MAX_DEPTH) -> object:
 def safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that never carry a credential; every other one is left out."""
     return {name: mask(value) for name, value in headers.items() if name in _SAFE_HEADERS}
+
+
+def credentials_in(headers: Mapping[str, str], *bodies: object) -> set[str]:
+    """The words of a request that prove who is calling: of its headers, and of what bodies name like a secret."""
+    values = [value for name, value in headers.items() if name not in _NO_CREDENTIALS]
+    for body in bodies:
+        if isinstance(body, Mapping):
+            pairs = cast("Mapping[object, object]", body).items()
+            values += [value for name, value in pairs if isinstance(value, str) and _CREDENTIAL_NAME.search(str(name))]
+    words = {word for value in values for word in (value, value.rpartition(" ")[2], value.partition("=")[2])}
+    return {word for word in words if len(word) >= _MIN_CREDENTIAL and not word.isdecimal()}
+
+
+def without(body: bytes, words: Iterable[str]) -> bytes:
+    """An answer in which these words are hidden, plain or as JSON writes them."""
+    for word in sorted(words, key=len, reverse=True):
+        for written in (word, word.replace("/", r"\/"), json.dumps(word)[1:-1]):
+            body = body.replace(written.encode("utf-8", "surrogatepass"), HIDDEN.encode())
+    return body

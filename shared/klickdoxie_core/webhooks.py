@@ -8,6 +8,7 @@ import hmac
 import inspect
 import json
 import logging
+import string
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from typing import Generic, TypeAlias, TypeVar
 import attrs
 
 from klickdoxie_core.asgi import Receive, Scope, Send
-from klickdoxie_core.auth.basic import Basic
+from klickdoxie_core.auth.basic import Basic, basic_header
 from klickdoxie_core.errors import ConfigError, WebhookError
 from klickdoxie_core.redact import Secret, secret
 
@@ -64,15 +65,19 @@ class TokenCheck:
         token: What the sender was told to send. White space around it does not count.
 
     Raises:
-        ConfigError: The token is empty: it would let everybody in.
+        ConfigError: The token is empty, which would let everybody in, or longer than a credential may be.
     """
 
     __slots__ = ("_token",)
 
     def __init__(self, token: str | Secret) -> None:
-        self._token = Secret(secret(token).reveal().strip())
-        if not self._token.reveal():
+        text = secret(token).reveal()
+        if not _is_filled(text):
             raise ConfigError("the token of a webhook receiver must not be empty")
+        # What is given is bytes, which have no other white space.
+        self._token = Secret(text.strip(string.whitespace))
+        if len(_as_bytes(self._token.reveal())) > _MAX_CREDENTIAL:
+            raise ConfigError(f"the token of a webhook receiver must not be longer than {_MAX_CREDENTIAL} bytes")
 
     def accepts(self, given: str | bytes | None) -> bool:
         """Whether this is the token; never raises, whatever is given."""
@@ -87,7 +92,7 @@ class BasicCheck:
         credentials: What the sender was told to send; two while one replaces the other.
 
     Raises:
-        ConfigError: There are no credentials, or more than two.
+        ConfigError: There are no credentials, or more than two, or one is longer than a header may be.
     """
 
     __slots__ = ("_accepted",)
@@ -96,6 +101,12 @@ class BasicCheck:
         self._accepted = tuple(credentials)
         if not 1 <= len(self._accepted) <= _MAX_CREDENTIALS:
             raise ConfigError("a webhook receiver takes one credential, or two while one replaces the other")
+        # Callers without types hand over pairs.
+        if not all(isinstance(basic, Basic) for basic in self._accepted):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError("the credentials of a webhook receiver must be Basic(user, password)")
+        headers = [basic_header(basic.username, basic.password.reveal()) for basic in self._accepted]
+        if max(map(len, headers)) > _MAX_CREDENTIAL:
+            raise ConfigError(f"the header of a credential must not be longer than {_MAX_CREDENTIAL} bytes")
 
     def accepts(self, header: str | bytes | None) -> bool:
         """Whether this `Authorization` header has one of the credentials; never raises, whatever is given."""
@@ -104,6 +115,10 @@ class BasicCheck:
         # Each pair is compared, so that the time does not tell which one was right.
         matches = [hmac.compare_digest(given, pair) for pair in pairs]
         return any(matches)
+
+
+def _is_filled(text: object) -> bool:
+    return isinstance(text, str) and text.strip() != ""
 
 
 def _as_bytes(given: str | bytes | None) -> bytes:

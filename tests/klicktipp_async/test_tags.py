@@ -137,3 +137,23 @@ async def test_ensure_of_a_refused_name_raises(kt: KlickTipp, api: respx.MockRou
     api.post("/tag").respond(406, json=["Tag konnte nicht erstellt werden."])
     with pytest.raises(BusinessError):
         await kt.tags.ensure(["123"])
+
+
+async def test_a_late_first_attempt_is_found_behind_the_refusal_of_the_second(
+    api: respx.MockRouter, kt: KlickTipp
+) -> None:
+    """The answer is lost, the look-up comes too early, and the second attempt is refused since the first arrived."""
+    api.post("/tag").mock(
+        side_effect=[httpx.ReadError("lost"), httpx.Response(406, json=["Tag konnte nicht erstellt werden."])]
+    )
+    api.get("/tag").mock(side_effect=[httpx.Response(200, json={}), httpx.Response(200, json={"7": "Kunde"})])
+    assert await kt.tags.create("Kunde") == 7
+
+
+async def test_a_doubt_outlives_the_refusal_of_a_later_attempt(api: respx.MockRouter, kt: KlickTipp) -> None:
+    """What is not found may still be under way: the error does not claim that nothing happened."""
+    api.post("/tag").mock(side_effect=[httpx.ReadError("lost"), httpx.Response(406, json=["kaputt"])])
+    api.get("/tag").respond(json={})
+    with pytest.raises(BusinessError) as caught:
+        await kt.tags.create("Kunde")
+    assert caught.value.maybe_applied

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from doxie_async import routes
@@ -39,10 +39,17 @@ def _range(month: date | None, start: date | None, end: date | None) -> dict[str
     if (start is None) != (end is None) or (month is not None and start is not None):
         raise ArgumentError("give a month, or start and end together, or nothing")
     if month is not None:
-        return {"time_range": month.replace(day=1).strftime("%Y-%m-%d")}
+        return {"time_range": _day("month", month).replace(day=1).isoformat()}
     if start is None or end is None:
         return None
-    if end < start:
+    first, last = _day("start", start), _day("end", end)
+    if last < first:
         raise ArgumentError("end must not be before start")
-    first, last = start.strftime("%Y-%m-%d"), end.strftime("%Y-%m-%d")
-    return {"time_range": "custom", "start_date": first, "end_date": last}
+    return {"time_range": "custom", "start_date": first.isoformat(), "end_date": last.isoformat()}
+
+
+def _day(name: str, value: object) -> date:
+    """The day, also of a datetime, which is a date that compares with no other date."""
+    if not isinstance(value, date):
+        raise ArgumentError(f"{name} must be a date")
+    return value.date() if isinstance(value, datetime) else value

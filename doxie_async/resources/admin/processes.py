@@ -40,10 +40,11 @@ class AdminProcesses(DoxieResource):
         """
         if collection not in list(Collection):
             raise ArgumentError(f"collection must be one of {', '.join(Collection)}")
-        into = Annotated[Listing[ProcessRecord], Listed(str(collection), owner="process")]
+        word = Collection(collection).value
+        into = Annotated[Listing[ProcessRecord], Listed(word, owner="process")]
 
         async def fetch(number: int) -> Listing[ProcessRecord]:
-            query: dict[str, str | int] = {f"{collection}_page": number}
+            query: dict[str, str | int] = {f"{word}_page": number}
             return await self._run(routes.SHOW_PROCESS, Effect.SAFE, into, path={"uuid": uuid}, query=query)
 
         return pages(fetch, size=_RECORDS_A_PAGE, dialect=self._client.dialect)

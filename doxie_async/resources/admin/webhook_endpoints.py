@@ -6,6 +6,7 @@ from typing import Annotated
 
 from doxie_async import routes
 from doxie_async.convert import Under
+from doxie_async.errors import ArgumentError
 from doxie_async.models.admin import Interaction, WebhookEndpoint
 from doxie_async.resources.base import PAGE_SIZE, Attributes, DoxieResource, rooted
 from klickdoxie_core import Effect, Pages
@@ -20,6 +21,8 @@ class WebhookEndpoints(DoxieResource):
 
     def all(self, *, show_inactive: bool | None = None, page_size: int = PAGE_SIZE) -> Pages[WebhookEndpoint]:
         """Every endpoint; the inactive ones too on request (List webhook endpoints)."""
+        if not isinstance(show_inactive, bool | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentError("show_inactive must be True, False or None")
         query: dict[str, str | int] = {} if show_inactive is None else {"show_inactive": str(show_inactive).lower()}
         return self._pages(routes.LIST_WEBHOOK_ENDPOINTS, WebhookEndpoint, "endpoints", page_size, query=query)
 

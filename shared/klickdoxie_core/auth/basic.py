@@ -17,6 +17,11 @@ UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and lone surrogates, which no encoding can carry."""
 
 
+def is_sendable(text: object) -> bool:
+    """Whether this is a non-empty text without control characters."""
+    return isinstance(text, str) and text != "" and UNSENDABLE.search(text) is None
+
+
 @attrs.frozen
 class Basic(Scheme[None]):
     """A user name and a password in each request, as UTF-8.
@@ -28,9 +33,9 @@ class Basic(Scheme[None]):
     password: Secret = attrs.field(converter=secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not self.username or ":" in self.username or UNSENDABLE.search(self.username):
+        if not is_sendable(self.username) or ":" in self.username:
             raise ArgumentError("username must be a non-empty text without colons and control characters")
-        if not self.password.reveal() or UNSENDABLE.search(self.password.reveal()):
+        if not is_sendable(self.password.reveal()):
             raise ArgumentError("password must be a non-empty text without control characters")
 
     async def obtain(self, run: Run, clock: Clock) -> Grant[None]:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from klickdoxie_core.auth.basic import UNSENDABLE, basic_header
+from klickdoxie_core.auth.basic import basic_header, is_sendable
 from klickdoxie_core.auth.scheme import Grant, Run, Scheme
 from klickdoxie_core.call import Call, Effect
 from klickdoxie_core.clock import Clock
@@ -54,6 +54,8 @@ class Bearer(_TokenScheme):
     def __attrs_post_init__(self) -> None:
         if isinstance(self.token, Secret):
             _checked(self.token.reveal())
+        elif not callable(self.token):
+            raise ArgumentError("token must be a text, or an async callable that returns one")
 
     async def obtain(self, run: Run, clock: Clock) -> Grant[Secret]:
         """The fixed token, or a new one from the callable."""
@@ -86,12 +88,13 @@ class ClientCredentials(_TokenScheme):
     scope: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        parts = urlsplit(self.token_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ArgumentError("token_url must be an absolute http or https URL without user name and query")
+        if not _is_endpoint(self.token_url):
+            raise ArgumentError("token_url must be an absolute http or https URL without user name, query and fragment")
         for text in (self.client_id, self.client_secret.reveal()):
-            if not text or UNSENDABLE.search(text):
+            if not is_sendable(text):
                 raise ArgumentError("client_id and client_secret must be non-empty texts without control characters")
+        if self.scope is not None and not is_sendable(self.scope):
+            raise ArgumentError("scope must be a non-empty text without control characters, or None")
 
     async def obtain(self, run: Run, clock: Clock) -> Grant[Secret]:
         """Fetch a token; raises `DecodeError` for an answer without one."""
@@ -126,6 +129,16 @@ class ClientCredentials(_TokenScheme):
             auth=None,
             origin=f"{parts.scheme}://{parts.netloc}",
         )
+
+
+def _is_endpoint(url: object) -> bool:
+    if not (isinstance(url, str) and is_sendable(url)) or "?" in url or "#" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
 
 
 def _checked(token: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from klickdoxie_core.auth.basic import UNSENDABLE
+from klickdoxie_core.auth.basic import is_sendable
 from klickdoxie_core.auth.scheme import Grant, Run, Scheme
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.errors import ArgumentError
@@ -21,22 +21,27 @@ _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 def _developer_key(value: str | Secret) -> Secret:
-    text = value.reveal() if isinstance(value, Secret) else value
-    key = "".join(text.split()).lower()
+    key = "".join(_revealed(value).split()).lower()
     if not _HEX.fullmatch(key):
         raise ArgumentError("developer_key must be an even number of hexadecimal digits")
     return Secret(key)
 
 
 def _customer_key(value: str | Secret) -> Secret:
-    key = (value.reveal() if isinstance(value, Secret) else value).strip()
-    if not key or UNSENDABLE.search(key):
+    key = _revealed(value).strip()
+    if not is_sendable(key):
         raise ArgumentError("customer_key must be a non-empty text without control characters")
     return Secret(key)
 
 
-def _username(value: str) -> str:
-    name = value.strip()
+def _revealed(value: object) -> str:
+    """The text of a key; empty, which no key is, for anything else."""
+    text: object = value.reveal() if isinstance(value, Secret) else value
+    return text if isinstance(text, str) else ""
+
+
+def _username(value: object) -> str:
+    name = value.strip() if isinstance(value, str) else ""
     if not _PRINTABLE.fullmatch(name):
         raise ArgumentError("username must be a non-empty text of printable ASCII characters")
     return name

@@ -22,12 +22,13 @@ FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
 _MARGIN, _SHARE = 60.0, 0.3
 _PAUSE_AFTER_FAILURE = 5.0
 _GOODBYE = 2.0
+_MOST_PLACES = 1000
 _PASSING = frozenset({408, 421, 425})
 
 
 @attrs.define(eq=False, kw_only=True)
 class Held(Generic[C]):
-    """A credential in use. `renewal` says that it replaced a refused one; `accepted` that it has worked."""
+    """A credential in use. `renewal` says that it replaced a refused one; `accepted` that it has worked, and where."""
 
     credential: C = attrs.field(repr=False)
     detail: object = attrs.field(repr=False)
@@ -35,6 +36,7 @@ class Held(Generic[C]):
     lifetime: float | None
     renewal: bool
     accepted: bool = False
+    places: set[str] = attrs.field(factory=set[str], repr=False)
 
     def alive(self, now: float) -> bool:
         """Whether it still holds."""
@@ -117,12 +119,16 @@ class Lease(Generic[C]):
         return True
 
     def forbidden(self, place: str) -> None:
-        """Remember that this place said no to a fresh credential."""
+        """Remember that this place said no to a fresh credential; one that has worked there has merely ended."""
+        if self._held is not None and place in self._held.places:
+            return
         self._forbidden[place] = self._clock.monotonic() + MEMORY
 
     def accepted(self, held: Held[C], place: str) -> None:
         """Note that the credential worked at this place."""
         held.accepted = True
+        if len(held.places) < _MOST_PLACES:
+            held.places.add(place)
         if self._forbidden:
             self._forbidden.pop(place, None)
 

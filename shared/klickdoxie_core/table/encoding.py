@@ -50,7 +50,7 @@ def check_encoding(path: Path, encoding: str) -> str:
     except LookupError:
         msg = f"there is no text encoding called {encoding!r}"
         raise TableError(msg) from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         msg = f"the file is not {encoding}: it holds bytes which that encoding does not know"
         raise TableError(msg) from None
     return name

@@ -91,7 +91,7 @@ def open_table(path: Path, *, encoding: str | None = None, separator: str | None
     Raises:
         TableError: The file is missing, empty, no text, or its header does not name each column once.
     """
-    if not path.is_file():
+    if not _is_file(path):
         msg = f"{path} is not a file"
         raise TableError(msg)
     stamp = _stamp(path)
@@ -110,6 +110,14 @@ def open_table(path: Path, *, encoding: str | None = None, separator: str | None
         state=next((place for place, name in own.items() if name == "_state"), None),
         stamp=stamp,
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that no system takes.
+        return False
 
 
 class _Lines:
