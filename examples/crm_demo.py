@@ -66,25 +66,27 @@ def environment(box: Sandbox, url: str) -> dict[str, str]:
     return {"KLICKTIPP_BASE_URL": url, "KLICKTIPP_USERNAME": box.username, "KLICKTIPP_PASSWORD": box.password}
 
 
-def sync(folder: Path, file: str, *more: str) -> list[str]:
-    """The arguments of a sync."""
+def sync(folder: Path, file: str, account: str) -> list[str]:
+    """The arguments of a sync of an account, which has a journal of its own."""
     return [
-        *("sync", str(folder / file), "--mapping", str(MAPPING), *more),
-        *("--errors", str(folder / "errors.csv"), "--report", str(folder / "report.csv")),
+        *("sync", str(folder / file), "--mapping", str(MAPPING), "--apply"),
+        *("--journal", str(folder / f"{account}.journal"), "--errors", str(folder / f"{account}.errors.csv")),
+        *("--report", str(folder / f"{account}.report.csv")),
     ]
 
 
 async def undisturbed(box: Sandbox, url: str, folder: Path) -> Story:
     """Create, plan again, then bring the later export."""
     env, story = environment(box, url), Story()
-    await run("klicktipp_async", sync(folder, "crm.csv", "--apply"), env)
+    first, second = sync(folder, "crm.csv", "quiet"), sync(folder, "later.csv", "quiet")
+    await run("klicktipp_async", first, env)
     story.first = box.count(UPSERT)
     print("\nonce more, the same file:\n")
     written = writes(box)
-    await run("klicktipp_async", sync(folder, "crm.csv", "--apply"), env)
+    await run("klicktipp_async", first, env)
     story.again = sum(writes(box).values()) - sum(written.values())
     print("\nthe export some weeks later:\n")
-    await run("klicktipp_async", sync(folder, "later.csv", "--apply"), env)
+    await run("klicktipp_async", second, env)
     story.moved = sum(contact.email.startswith("neu.") for contact in box.contacts.values())
     story.changed = {name: count - written[name] for name, count in writes(box).items()}
     return story
@@ -95,7 +97,7 @@ async def disturbed(box: Sandbox, url: str, folder: Path, rows: int) -> list[int
     env = environment(box, url)
     box.latency = 0.005
     box.drop(UPSERT, every=40, applied=True)
-    first, second = sync(folder, "crm.csv", "--apply"), sync(folder, "later.csv", "--apply")
+    first, second = sync(folder, "crm.csv", "killed"), sync(folder, "later.csv", "killed")
     print("\nanother account; killed with SIGKILL half-way, then resumed:\n")
     codes = [await kill("klicktipp_async", first, env, lambda: len(box.contacts) > rows // 2)]
     codes.append(await run("klicktipp_async", [*first, "--resume"], env, quiet=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -73,6 +74,7 @@ class KlickTipp(ApiClient):
         self._tag_lock = anyio.Lock()
         options.setdefault("base_url", BASE_URL)
         super().__init__({"account": _scheme(auth)}, **options)
+        self._account = _fingerprint(auth, options.get("base_url", BASE_URL))
 
     @classmethod
     def from_env(cls, *, field_schema: FieldSchema | None = None, **options: Unpack[ClientOptions]) -> Self:
@@ -88,6 +90,11 @@ class KlickTipp(ApiClient):
         if base_url := os.environ.get("KLICKTIPP_BASE_URL"):
             options.setdefault("base_url", base_url)
         return cls(auth, field_schema=field_schema, **options)
+
+    @property
+    def account_fingerprint(self) -> str:
+        """What tells this account from any other in a file that is kept between two runs, without naming it."""
+        return self._account
 
     async def login(self) -> Account:
         """Log in now instead of at the first call, and return the account (Login).
@@ -120,6 +127,13 @@ class KlickTipp(ApiClient):
 
     def _make_converter(self) -> cattrs.Converter:
         return convert.converter()
+
+
+def _fingerprint(auth: KeyPair | SessionLogin, base_url: str) -> str:
+    # With a key pair the user name is the developer's; the customer's key names the account.
+    customer = auth.customer_key.reveal() if isinstance(auth, KeyPair) else ""
+    parts = (base_url.rstrip("/"), auth.username.lower(), customer)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _scheme(auth: object) -> Scheme[Any]:

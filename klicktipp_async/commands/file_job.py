@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator, Sequence
 from collections.abc import Mapping as Facts
-from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ async def run_file(kt: KlickTipp, job: FileJob) -> int:
     if job.report:
         check_report(job.report, (job.file, job.errors))
     mapping = job.mapping or guess(table.header, await kt.fields.all())
-    return await _Run(kt, job, table, attrs.evolve(mapping, **job.overrides)).go()
+    with closing(_Run(kt, job, table, attrs.evolve(mapping, **job.overrides))) as run:
+        return await run.go()
 
 
 class _Run:
@@ -112,13 +113,12 @@ class _Run:
             on_progress=self._show,
         )
 
-    async def go(self) -> int:
-        try:
-            return await self._go()
-        finally:
-            self._sync.close()
+    def close(self) -> None:
+        """Remove what a job without a journal keeps meanwhile."""
+        self._sync.close()
 
-    async def _go(self) -> int:
+    async def go(self) -> int:
+        """Do it, and return the exit code."""
         job = self._job
         await self._sync.check(self._table.header)
         if job.journal:
@@ -166,26 +166,20 @@ class _Run:
         given = source_rows(table, limit=job.limit, in_doubt_again=job.look_up)
         source = fingerprint(job.file, table.encoding, table.separator, str(job.limit))
         # Only reading from the service takes time.
-        self._open_display(shown=job.look_up)
-        try:
+        with self._displayed() if job.look_up else nullcontext():
             return await self._sync.plan(given, total=rows, source=source)
-        finally:
-            self._close_display()
 
     async def _send(self, plan: SyncPlan) -> int:
-        self._open_display(shown=True)
         try:
-            await self._sync.apply(plan)
+            with self._displayed():
+                await self._sync.apply(plan)
         except SdkError:
-            self._close_display()
             # Why the job stopped is of more interest than a journal that cannot be read now, either.
             with suppress(JournalError):
                 code = await self._conclude(plan)
                 if code != STOPPED:
                     return code
             raise
-        finally:
-            self._close_display()
         return await self._conclude(plan)
 
     async def _conclude(self, plan: SyncPlan) -> int:
@@ -231,13 +225,14 @@ class _Run:
         if self._display is not None:
             self._display(progress)
 
-    def _open_display(self, *, shown: bool) -> None:
+    @contextmanager
+    def _displayed(self) -> Generator[None]:
+        """Show the progress, and let go of the screen before anything else is told."""
         self._last = None
-        stream = sys.stdout if self._job.as_json else sys.stderr
-        self._display = display_on(stream, as_json=self._job.as_json) if shown else None
-
-    def _close_display(self) -> None:
-        if self._display is not None:
+        self._display = display_on(sys.stdout if self._job.as_json else sys.stderr, as_json=self._job.as_json)
+        try:
+            yield
+        finally:
             self._display.close()
             self._display = None
 

@@ -117,7 +117,7 @@ def targets(mapping: ColumnMapping, header: Sequence[str]) -> Mapping[str, str]:
 def _in_header(name: str, header: Sequence[str]) -> str:
     """The column that a mapping names, which may write it in other letter case."""
     exact = [column for column in header if column.strip() == name.strip()]
-    return next(iter(exact or [column for column in header if column.strip().casefold() == name.strip().casefold()]))
+    return (exact or [column for column in header if column.strip().casefold() == name.strip().casefold()])[0]
 
 
 def _target(target: Target) -> str:

@@ -48,7 +48,7 @@ class CrmIds:
 
     Args:
         path: The file; it is made (for its owner only) if it is not there, and made anew if it is damaged. It holds
-            one account and one data field; another field empties it.
+            one account and one data field; another account or field empties it.
         kt: A client of the account; it stays the caller's.
         field: The key of the data field, with or without the prefix `field`.
         concurrency: How many contacts are read at once.
@@ -66,7 +66,7 @@ class CrmIds:
         self._kt = kt
         self._field = field_key(field)
         self._concurrency = concurrency
-        self._file = _File(path, self._field)
+        self._file = _File(path, self._field, kt.account_fingerprint)
         self._turn = anyio.Lock()
         self._updating = anyio.Lock()
         self._up_to_date = False
@@ -79,6 +79,12 @@ class CrmIds:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # A task that asyncio itself cancels leaves its thread alone, but waits for other tasks: or the file would still
+        # be locked when the caller opens it again.
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._close)
+
+    async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
             await self._run(self._file.close)
 
@@ -171,9 +177,9 @@ class _Damaged(sqlite3.DatabaseError):
 class _File:
     """The file itself. Each method is one transaction and may run in any thread."""
 
-    def __init__(self, path: Path, field: str) -> None:
+    def __init__(self, path: Path, field: str, account: str) -> None:
         self._path = path
-        self._facts = {"version": _VERSION, "field": field}
+        self._facts = {"version": _VERSION, "field": field, "account": account}
         # A task that is cancelled in the way of plain asyncio does not wait for its thread.
         self._turn = threading.Lock()
 

@@ -123,7 +123,8 @@ def _load(path: Path) -> _Table:
         raise MappingError(f"{path} cannot be read: it is nested too deeply") from None
     except (OSError, ValueError) as error:
         # Also a name that no file can have, and a number longer than Python reads.
-        raise MappingError(f"{str(path)!a} cannot be read: {error}") from None
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise MappingError(f"{shown} cannot be read: {error}") from None
 
 
 def _text(path: Path) -> str:

@@ -246,6 +246,7 @@ class ContactSync:
     def _facts(self, source: str) -> Mapping[str, str]:
         options = [self._opt_in, self._segments.prefix, self._tags, self._find_crm_ids]
         return {
+            "account": self._kt.account_fingerprint,
             "mapping": fingerprint(self._mapping.fingerprint),
             "options": fingerprint(json.dumps(options)),
             "source": source,

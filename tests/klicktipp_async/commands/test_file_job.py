@@ -7,8 +7,9 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -317,7 +318,7 @@ def test_a_report_that_cannot_be_written_spares_the_summary(
 
 
 def test_a_bar_is_shown_while_the_service_works(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plan that reads nothing needs none; every bar is closed, whatever ended the job."""
+    """A plan that reads nothing needs none; every bar is closed before anything is told, whatever ended the job."""
     opened: list[bool] = []
     closed: list[bool] = []
 
@@ -334,6 +335,13 @@ def test_a_bar_is_shown_while_the_service_works(box: Sandbox, run: Run, monkeypa
         return Display()
 
     monkeypatch.setattr(file_job, "display_on", display_on)
+    tell = file_job._Run._tell
+
+    def telling(job: Any, facts: Mapping[str, object], text: str) -> None:
+        assert len(opened) == len(closed)
+        tell(job, facts, text)
+
+    monkeypatch.setattr(file_job._Run, "_tell", telling)
     run(add_import, written(*people(2)), *OPT_IN)
     assert (len(opened), len(closed)) == (1, 1)
     run(add_sync, *exported(box, "K-1;lea@example.com;;Lea;"), "--apply")

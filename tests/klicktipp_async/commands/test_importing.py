@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_file_with_all_that_spreadsheets_do(box: Sandbox, run: Run, encoding: 
 def test_the_rows_that_do_not_arrive_can_be_imported_again(
     box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Failed ones are tried; duplicates and those in doubt are kept back, however often they go round."""
+    """Failed ones are tried; duplicates and those in doubt are kept back, and so is the file that they stood in."""
     monkeypatch.setattr(client, "_LOOK_UP_AFTER", 0.0)
     rows = ["anna@example.com;;Änne", "kaputt;;Größe", "ANNA@example.com;;", ";0049 151 1234567;Nummer"]
     file = written(*rows, header="E-Mail;Mobil;Vorname")
@@ -92,6 +93,9 @@ def test_the_rows_that_do_not_arrive_can_be_imported_again(
     ]
     assert stat.S_IMODE(Path("eins.csv").stat().st_mode) == 0o600
     sent = box.count(UPSERT)
+    assert run(add_import, file, *OPT_IN, *MAPS, "--errors", "eins.csv").code == 2
+    assert run(add_import, file, *OPT_IN, *MAPS, "--errors", "eins.csv", "--resume").code == 1
+    assert (box.count(UPSERT), Path(f"{file}.journal").exists()) == (sent, True)
     for before, after in (("eins.csv", "zwei.csv"), ("zwei.csv", "drei.csv")):
         ended = run(add_import, before, *OPT_IN, *MAPS, "--errors", after, "--language", "de")
         assert (ended.code, box.count(UPSERT)) == (1, sent)
@@ -146,8 +150,10 @@ def test_what_the_service_refuses_fails(box: Sandbox, run: Run) -> None:
     assert (events(ended)[-1]["done"], events(ended)[-1]["failed"]) == (1, 1)
 
 
-def test_a_dry_run_sends_nothing(box: Sandbox, run: Run) -> None:
-    """Everything is checked, the account is only read, and nothing is written; what failed before stays."""
+def test_a_dry_run_sends_nothing(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is checked, the account is only read, and nothing is left behind; what failed before stays."""
+    Path("temp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", "temp")
     Path("errors.csv").write_text("_line;_state;_code;_reason;E-Mail\r\n")
     file = written("anna@example.com;Änne;Neu", "kaputt;;")
     ended = run(add_import, file, *OPT_IN, "--dry-run", "--map", "E-Mail=email", "--map", "Notiz=tags")
@@ -155,7 +161,7 @@ def test_a_dry_run_sends_nothing(box: Sandbox, run: Run) -> None:
     assert re.search(r"^ +1  add or update\n +1  skipped\nwhy not: email_invalid 1$", ended.out, re.MULTILINE)
     assert ended.out.endswith("tags to be created: 1\n  + Neu\ndry run: nothing was sent\n")
     assert (writes(box), len(box.contacts)) == (0, 0)
-    assert {path.name for path in Path().iterdir()} == {file, "errors.csv"}
+    assert {path.name for path in Path().rglob("*")} == {file, "errors.csv", "temp"}
 
 
 def test_machines_get_a_line_for_each_event(box: Sandbox, run: Run) -> None:

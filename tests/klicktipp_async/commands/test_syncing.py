@@ -129,6 +129,19 @@ def test_another_plan_takes_the_place_of_the_first(box: Sandbox, run: Run) -> No
     assert len(box.contacts) == 1
 
 
+def test_a_plan_that_was_broken_off_goes_on(box: Sandbox, run: Run) -> None:
+    """--resume with --plan reads the rest, and sends nothing; without --plan it carries out."""
+    arguments = exported(box, *ROWS)
+    box.fail("Search Contact ID", every=1, status=406, body={"error": 999})
+    box.fail("List Contacts", every=1, status=403)
+    assert run(add_sync, *arguments).code == 3
+    box._faults.clear()
+    ended = run(add_sync, *arguments, "--plan", "--resume", "--json")
+    assert (ended.code, events(ended)[-1]["actions"]["create"], writes(box)) == (0, 2, 0)
+    assert run(add_sync, *arguments, "--resume").code == 0
+    assert len(box.contacts) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

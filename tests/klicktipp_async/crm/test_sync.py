@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from klickdoxie_core import UNSET, Unset
+from klickdoxie_core import UNSET, Clock, Unset
 from klickdoxie_core.errors import JournalError
-from klicktipp_async import ConfigError, KlickTipp
+from klicktipp_async import ConfigError, KeyPair, KlickTipp
 from klicktipp_async.crm import Action, ContactSync, Mapping, MappingError, Segments, State, Target
 from klicktipp_async.errors import ArgumentError
 from klicktipp_async.field_schema import FieldType
@@ -283,3 +283,24 @@ async def test_tags_are_a_list(kt: KlickTipp) -> None:
     """A text would become a tag for each of its letters."""
     with pytest.raises(ArgumentError, match="tags"):
         ContactSync(kt, mapping=Mapping(email="Mail"), opt_in_id=None, tags="Kunde")
+
+
+async def test_a_journal_belongs_to_one_account(box: Sandbox, kt: KlickTipp, tmp_path: Path) -> None:
+    """With other credentials it is refused; the ids of the CRM that stand beside it are forgotten."""
+    other = box.client(KeyPair(box.username, box.developer_key, box.customer_key))
+    assert kt.account_fingerprint == kt.with_options(timeout=5).account_fingerprint != other.account_fingerprint
+    await make_sync(box, kt, journal=tmp_path / "j").plan(people(2), source="a")
+    with pytest.raises(JournalError, match="account"):
+        await make_sync(box, other, journal=tmp_path / "j").plan(people(2), source="a")
+
+
+async def test_the_ids_of_one_account_do_not_mislead_another(clock: Clock, tmp_path: Path) -> None:
+    """Two accounts in one folder, a new address in the second: still no second contact."""
+    for _ in range(2):
+        async with Sandbox(first_id=200 + _) as box:
+            kt = box.client(clock=clock, base_url=f"https://api{_}.klicktipp.sandbox")
+            for mail in ("anna@example.com", "neu@example.com"):
+                sync = make_sync(box, kt, journal=tmp_path / "j")
+                await applied(sync, {"Nr": "K-1", "Mail": mail})
+                (tmp_path / "j").unlink()
+            assert len(box.contacts) == 1
