@@ -11,7 +11,10 @@ from typing import Any, NewType, cast, get_args, get_origin
 import cattrs
 
 from klickdoxie_core import ShapeError, new_converter
+from klickdoxie_core.containers import map_together
 from klickdoxie_core.convert import loose_int, loose_str
+from klickdoxie_core.generated import known_names
+from klickdoxie_core.hooks import read_together, traits, traits_of
 from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
 
 Ack = NewType("Ack", object)
@@ -19,23 +22,43 @@ Ack = NewType("Ack", object)
 
 _DISPLAY_DATE = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?: (\d\d):(\d\d)(?::(\d\d))?)?", re.ASCII)
 
-_STATUS_WORDS = {
-    "subscribed": ContactStatus.SUBSCRIBED,
-    "pending": ContactStatus.PENDING,
-    "opt-in pending": ContactStatus.PENDING,
-    "unsubscribed": ContactStatus.UNSUBSCRIBED,
-}
-_BOUNCE_WORDS = {
-    "not bounced": Bounce.NONE,
-    "nobounce": Bounce.NONE,
-    "hard bounce": Bounce.HARD,
-    "hardbounce": Bounce.HARD,
-    "soft bounce": Bounce.SOFT,
-    "softbounce": Bounce.SOFT,
-    "spam bounce": Bounce.SPAM,
-    "spambounce": Bounce.SPAM,
-}
+
+def _as_spelled(words: Mapping[str, str]) -> Mapping[str, str]:
+    """The words in the letter cases that the service is known to write."""
+    return {spelled: meant for word, meant in words.items() for spelled in (word, word.capitalize(), word.title())}
+
+
+_STATUS_WORDS = _as_spelled(
+    {
+        "subscribed": ContactStatus.SUBSCRIBED,
+        "pending": ContactStatus.PENDING,
+        "opt-in pending": ContactStatus.PENDING,
+        "unsubscribed": ContactStatus.UNSUBSCRIBED,
+    }
+)
+_BOUNCE_WORDS = _as_spelled(
+    {
+        "not bounced": Bounce.NONE,
+        "nobounce": Bounce.NONE,
+        "hard bounce": Bounce.HARD,
+        "hardbounce": Bounce.HARD,
+        "soft bounce": Bounce.SOFT,
+        "softbounce": Bounce.SOFT,
+        "spam bounce": Bounce.SPAM,
+        "spambounce": Bounce.SPAM,
+    }
+)
+_WORDS = (
+    ("status", _STATUS_WORDS),
+    ("sms_status", _STATUS_WORDS),
+    ("bounce", _BOUNCE_WORDS),
+    ("sms_bounce", _BOUNCE_WORDS),
+)
 _DATES = ("optin", "date", "unsubscription", "sms_date", "sms_unsubscription")
+_SEPARATORS = {10: "", 16: " :", 19: " ::"}
+_FIELDS = "fields"
+_from_unix = datetime.fromtimestamp
+_OWN_NAMES = known_names(Contact) - {_FIELDS}
 
 
 @cache
@@ -53,6 +76,7 @@ def converter() -> cattrs.Converter:
     return made
 
 
+@traits(datetime)
 def _datetime(value: object, _: object) -> datetime:
     """Unix seconds, as a number or as digits; a display date has been read before."""
     if isinstance(value, datetime):
@@ -74,22 +98,42 @@ def _is_map(kind: object) -> bool:
 
 
 def _map_hook(made: cattrs.Converter) -> Callable[[Any], Callable[[Any, Any], Any]]:
-    def factory(kind: object) -> Callable[[object, object], object]:
+    def factory(kind: object) -> Callable[[Any, Any], Any]:
         key_kind, value_kind = get_args(kind)
         key_hook, value_hook = made.get_structure_hook(key_kind), made.get_structure_hook(value_kind)
+        of_keys, of_values = traits_of(key_hook), traits_of(value_hook)
+        holds_times = (key_kind, value_kind) == (int, datetime)
 
-        def hook(payload: object, _: object) -> object:
+        def hook(payload: Any, _: object) -> object:  # noqa: ANN401 - whatever has come
             if payload is None or payload == []:
                 # An empty map of PHP leaves as an empty list.
                 return {}
-            if not isinstance(payload, Mapping):
+            if payload.__class__ is not dict and not isinstance(payload, Mapping):
                 raise ShapeError(f"expected an object, got {type(payload).__name__}")
-            items = cast("Mapping[str, object]", payload).items()
-            return {key_hook(key, key_kind): value_hook(value, value_kind) for key, value in items}
+            values = cast("Mapping[str, Any]", payload)
+            together = _times(values) if holds_times else map_together(of_keys, of_values, values)
+            if together is not None:
+                return together
+            return {key_hook(key, key_kind): value_hook(value, value_kind) for key, value in values.items()}
 
         return hook
 
     return factory
+
+
+def _times(payload: Mapping[str, Any]) -> dict[int, datetime] | None:
+    """Texts of digits as ids and moments; None where something else is among them."""
+    times: dict[int, datetime] = {}
+    try:
+        for key, value in payload.items():
+            if not (
+                key.isdigit() and value.isdigit() and key.isascii() and value.isascii() and len(key) < 19 > len(value)
+            ):
+                return None
+            times[int(key)] = _from_unix(int(value), UTC)
+    except (AttributeError, OverflowError, OSError, ValueError):
+        return None
+    return times
 
 
 def _contact_ids(payload: object, _: object) -> ContactIds:
@@ -110,48 +154,48 @@ def _contact_ids(payload: object, _: object) -> ContactIds:
         ids = list(cast("Mapping[str, object]", ids).values())
     if not isinstance(ids, list):
         raise ShapeError("expected a list of contact ids")
-    return ContactIds(ids=[loose_int(each, int) for each in cast("list[object]", ids)], cursor=cursor)
+    numbers = read_together(traits_of(loose_int), cast("list[object]", ids))
+    if numbers is None:
+        numbers = [loose_int(each, int) for each in cast("list[object]", ids)]
+    return ContactIds(ids=cast("list[int]", numbers), cursor=cursor)
 
 
-def _tidy(payload: object) -> object:
+def _tidy(payload: Any) -> object:  # noqa: ANN401 - whatever has come
     """A contact's data fields in a map of their own, its words and dates as ours; what is unknown stays as it came."""
-    if not isinstance(payload, Mapping):
+    if payload.__class__ is not dict and not isinstance(payload, Mapping):
         return payload
-    tidy: dict[str, object] = {}
-    fields: dict[str, object] = {}
-    for key, value in cast("Mapping[str, object]", payload).items():
-        if key.startswith("field"):
-            fields[key] = "" if value is None else value
-        else:
-            tidy[key] = value
-    tidy["fields"] = fields
-    if tidy.get("tags") is None:
+    tidy: dict[str, Any] = {**payload}
+    get = tidy.get
+    names = [name for name in tidy if name not in _OWN_NAMES and name.startswith("field")]
+    tidy[_FIELDS] = {name: "" if (value := tidy.pop(name)) is None else value for name in names}
+    if get("tags") is None:
         tidy["tags"] = []
-    for name, words in (("status", _STATUS_WORDS), ("bounce", _BOUNCE_WORDS)):
-        for key in (name, f"sms_{name}"):
-            tidy[key] = _known_word(tidy.get(key), words)
-    for key in _DATES:
-        tidy[key] = _display_date(tidy, key)
-    if tidy.get("listid") == "":
+    for name, words in _WORDS:
+        word: Any = get(name)
+        tidy[name] = words.get(word) or _known_word(word, words) if word.__class__ is str else None
+    for name in _DATES:
+        if text := get(name):
+            tidy[name] = moment = _display_date(text)
+            if moment is None:
+                # A form that we do not know must not cost the contact; the text itself is kept.
+                tidy[f"{name}_text"] = text
+        else:
+            tidy[name] = None
+    if get("listid") == "":
         tidy["listid"] = None
     return tidy
 
 
-def _known_word(value: object, words: Mapping[str, str]) -> object:
-    return words.get(value.strip().lower(), value) if isinstance(value, str) and value else None
+def _known_word(word: str, words: Mapping[str, str]) -> str | None:
+    return words.get(word.strip().lower(), word) or None
 
 
-def _display_date(contact: dict[str, object], key: str) -> datetime | None:
-    text = contact.get(key)
-    match = _DISPLAY_DATE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None:
-        if text:
-            # A form that we do not know must not cost the contact; the text itself is kept.
-            contact[f"{key}_text"] = text
+def _display_date(text: object) -> datetime | None:
+    """`DD.MM.YYYY`, with or without ` HH:MM` or ` HH:MM:SS`, in a zone that is not told; None for anything else."""
+    shown = text.strip() if isinstance(text, str) else ""
+    if shown[2:6:3] != ".." or shown[10::3] != _SEPARATORS.get(len(shown)) or shown[11:13] == "24":
         return None
-    day, month, year, hour, minute, second = (int(part or 0) for part in match.groups())
     try:
-        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the zone is not told
+        return datetime.fromisoformat(f"{shown[6:10]}-{shown[3:5]}-{shown[:2]}{shown[10:]}")
     except ValueError:
-        contact[f"{key}_text"] = text
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from typing import cast
 
 import attrs
 
@@ -15,7 +16,7 @@ from klicktipp_async.errors import ArgumentError, NotFound, NotSubscribed
 from klicktipp_async.field_schema import FieldValue
 from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
 from klicktipp_async.resources._settle import settle
-from klicktipp_async.resources.base import KlickTippResource
+from klicktipp_async.resources.base import KlickTippResource, check_number
 
 Fields = Mapping[str, FieldValue]
 Statuses = ContactStatus | str | Iterable[ContactStatus | str] | None
@@ -64,6 +65,9 @@ class Contacts(KlickTippResource):
         if email is None and sms_number is None:
             raise ArgumentError("give an email or an sms_number")
         _check(email, sms_number)
+        for name, number in (("opt_in_id", opt_in_id), ("tag_id", tag_id)):
+            if number is not None:
+                check_number(name, number)
         wire_fields = self._kt.field_schema.to_wire(fields) if fields else {}
         body = {"email": email, "smsnumber": sms_number, "listid": opt_in_id, "tagid": tag_id, "fields": wire_fields}
 
@@ -140,13 +144,11 @@ class Contacts(KlickTippResource):
 
         Raises `ContactNotFound`, `TagNotFound` and `SmartTagProtected`.
         """
-        ids = [tag_ids] if isinstance(tag_ids, int) else list(tag_ids)
-        if not ids:
-            raise ArgumentError("tag_ids must name at least one tag")
-        await self._write("Tag Contact", "/subscriber/tag", email, {"tagids": ids})
+        await self._write("Tag Contact", "/subscriber/tag", email, {"tagids": _ids(tag_ids)})
 
     async def untag(self, email: str, tag_id: int) -> None:
         """Take one manual tag off (Untag Contact). Raises `ContactNotFound`, `TagNotFound`, `SmartTagProtected`."""
+        check_number("tag_id", tag_id)
         await self._write("Untag Contact", "/subscriber/untag", email, {"tagid": tag_id}, (NotFound,))
 
     async def ids(self, *, status: Statuses = None, bounce: Bounces = None) -> list[int]:
@@ -184,10 +186,11 @@ class Contacts(KlickTippResource):
             status: `ContactStatus` words, one or several; default: subscribed.
             bounce: `Bounce` words, one or several; default: all but hard bounces.
         """
+        check_number("tag_id", tag_id)
         body = {
             "tagid": tag_id,
-            "status": _words("status", status or _MOST_USED, ContactStatus),
-            "bounceStatus": _words("bounce", bounce or _NOT_HARD, Bounce),
+            "status": _words("status", _MOST_USED if status is None else status, ContactStatus),
+            "bounceStatus": _words("bounce", _NOT_HARD if bounce is None else bounce, Bounce),
         }
         kind = dict[int, datetime]
         try:
@@ -208,6 +211,9 @@ class Contacts(KlickTippResource):
         `async with kt.contacts.iter() as contacts: async for contact in contacts: …`. A contact that is deleted
         meanwhile is left out.
         """
+        check_number("concurrency", concurrency)
+        if concurrency < 1:
+            raise ArgumentError("concurrency must be a whole number from 1")
         return self._iter(status, bounce, concurrency)
 
     @asynccontextmanager
@@ -273,11 +279,25 @@ def _check(email: str | None, sms_number: str | None) -> None:
         check_phone("sms_number", sms_number)
 
 
-def _words(
-    name: str, words: ContactStatus | Bounce | str | Iterable[str], known: type[ContactStatus | Bounce]
-) -> list[str]:
-    given = [words] if isinstance(words, str) else list(words)
-    allowed = [str(word) for word in known]
-    if not given or not set(given) <= set(allowed):
+def _words(name: str, words: object, known: type[ContactStatus | Bounce]) -> list[str]:
+    allowed = {word.value: word.value for word in known}
+    given = [allowed.get(word) if isinstance(word, str) else None for word in _several(words)]
+    if not given or None in given:
         raise ArgumentError(f"{name} must be one or several of {', '.join(allowed)}")
-    return [str(word) for word in given]
+    return [word for word in given if word is not None]
+
+
+def _ids(tag_ids: object) -> list[object]:
+    ids = _several(tag_ids)
+    if not ids:
+        raise ArgumentError("tag_ids must name at least one tag")
+    for tag_id in ids:
+        check_number("tag_ids", tag_id)
+    return ids
+
+
+def _several(values: object) -> list[object]:
+    """The values of an iterable; anything else, and what is a text or bytes, is one value."""
+    if isinstance(values, str | bytes | bytearray | memoryview) or not isinstance(values, Iterable):
+        return [values]
+    return list(cast("Iterable[object]", values))

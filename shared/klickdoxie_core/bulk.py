@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import attrs
 from anyio.abc import TaskGroup
 
@@ -16,7 +17,7 @@ from klickdoxie_core.breaker import Breaker, state_after
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.entry import State
-from klickdoxie_core.errors import ArgumentError
+from klickdoxie_core.errors import ArgumentError, JobStopped
 from klickdoxie_core.journaled import Journaled, Plain
 from klickdoxie_core.progress import OnProgress, Progress, Tally
 from klickdoxie_core.watch import Watch
@@ -84,7 +85,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     Raises:
         ArgumentError: An argument is out of its range; an item has no key of its own and none is given.
-        JobStopped: Raised by the iteration, after the outcomes of all that was under way: going on was senseless.
+        JobStopped: Raised by the iteration, after the outcomes of all that was under way: going on was senseless, or
+            the job was cancelled and who takes the outcomes was not.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         self._failure: Exception | None = None
         self._going = True
         self._stopped = False
+        self._left = False
+        self._cut_short = False
         self._news = anyio.Event()
         self._space = anyio.Event()
         self._tally = Tally(len(items) if total is None and isinstance(items, Sized) else total, on_progress, clock)
@@ -161,6 +165,7 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._going = False
+        self._left = True
         self._group.cancel_scope.cancel()
         try:
             if self._watch is not None:
@@ -178,6 +183,9 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     async def __anext__(self) -> Outcome[I, R]:
         while not self._ready:
             if not self._workers:
+                if self._cut_short:
+                    # Who works was cancelled, and who takes the outcomes is about to be: that is no end of the job.
+                    await anyio.lowlevel.checkpoint()
                 # Only now: what was under way may have been carried out, and is told first.
                 raise self._end()
             await self._wait_for_news()
@@ -198,6 +206,9 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         except Exception as error:  # noqa: BLE001 - the source failed; raised to whoever takes the outcomes
             self._failure = error
             self._going = False
+        except BaseException:
+            self._cut_short = not self._left
+            raise
         finally:
             self._workers -= 1
             self._news.set()
@@ -236,6 +247,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     def _end(self) -> Exception:
         stopped = self._watch.error() if self._watch is not None else None
+        if self._cut_short and stopped is None:
+            stopped = JobStopped("the job was cancelled before it came to its end")
         return self._failure or stopped or StopAsyncIteration()
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, TypeVar, overload
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cattrs
@@ -30,8 +30,9 @@ from klickdoxie_core.wire.base import Wire
 from klickdoxie_core.wire.httpx_wire import HttpxWire
 
 if TYPE_CHECKING:
+    import aiohttp
     import httpx
-    from typing_extensions import TypeForm
+    from typing_extensions import TypeForm, TypeIs
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class ClientOptions(TypedDict, total=False):
     """The keywords of every client that have a default; see `ApiClient`."""
 
     base_url: str
-    http: httpx.AsyncClient | None
+    http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None
     timeout: float
     deadline: float
     retry: Retry | None
@@ -56,6 +57,9 @@ class ApiClient:
     """Base of a client for one service. Subclasses name their groups of endpoints in `_bind`.
 
     Use it as `async with Client(...) as client:` or close it with `aclose()`. A client belongs to one event loop.
+
+    With `http` it uses an httpx client or an aiohttp session of yours, which stays open; `http="aiohttp"` makes a
+    session of its own. aiohttp takes less of the processor for each call, and works on asyncio only.
 
     Class attributes that a subclass sets:
         product: How the client introduces itself in `User-Agent`.
@@ -72,7 +76,7 @@ class ApiClient:
         auth: Mapping[str, Scheme[Any]],
         *,
         base_url: str,
-        http: httpx.AsyncClient | None = None,
+        http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None = None,
         timeout: float = 30.0,
         deadline: float = 120.0,
         retry: Retry | None = None,
@@ -226,13 +230,20 @@ class ApiClient:
     async def _run_unsigned(self, call: Call[T], /) -> T:
         return await self._engine.run(call, self._options)
 
-    def _make_wire(self, http: httpx.AsyncClient | None, clock: Clock) -> Wire:
+    def _make_wire(
+        self, http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None, clock: Clock
+    ) -> Wire:
         if http is None:
             return HttpxWire.default(clock.monotonic)
         try:
-            return HttpxWire(http, owned=False)
+            if http == "aiohttp":
+                return _aiohttp_wire(None)
+            return _aiohttp_wire(http) if _is_session(http) else HttpxWire(http, owned=False)
+        except ModuleNotFoundError:
+            raise self.dialect.own(ConfigError)('http="aiohttp" needs aiohttp: install klickdoxie[aiohttp]') from None
         except TypeError as error:
-            raise self.dialect.own(ConfigError)(str(error)) from None
+            said = f'{error}; "aiohttp" or an aiohttp.ClientSession would do as well'
+            raise self.dialect.own(ConfigError)(said) from None
 
     def _check_kinds(self, options: Mapping[str, tuple[object, type]]) -> None:
         for name, (value, kind) in options.items():
@@ -240,24 +251,38 @@ class ApiClient:
                 said = f"{name} must be a {kind.__name__}(...), not {type(value).__name__}"
                 raise self.dialect.own(ConfigError)(said)
 
-    def _checked_path(self, path: str) -> str:
-        if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
+    def _checked_path(self, path: object) -> str:
+        if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
             raise self.dialect.own(ArgumentError)("path must start with one slash and hold neither '?' nor '#'")
         if {".", ".."} & set(unquote(path).split("/")) or _UNPRINTABLE.search(path):
             raise self.dialect.own(ArgumentError)("path must hold no dot segments, spaces or control characters")
         return path.replace("{", "%7B").replace("}", "%7D")
 
-    def _checked_url(self, base_url: str) -> str:
+    def _checked_url(self, base_url: object) -> str:
+        if not isinstance(base_url, str):
+            raise self.dialect.own(ConfigError)(f"base_url must be a text, not {type(base_url).__name__}")
         url = base_url.rstrip("/")
         parts = _split(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or _UNPRINTABLE.search(url):
             raise self.dialect.own(ConfigError)("base_url must be an absolute http or https URL")
-        if parts.username is not None or parts.query or parts.fragment:
+        if parts.username is not None or "?" in url or "#" in url:
             raise self.dialect.own(ConfigError)("base_url must hold neither a user name, nor a query, nor a fragment")
         return url
 
     def _user_agent(self) -> str:
         return f"{self.product}/{_sdk_version()} python/{platform.python_version()}"
+
+
+def _is_session(http: object) -> TypeIs[aiohttp.ClientSession]:
+    """Whether it comes from aiohttp, which need not be installed."""
+    kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(http).__mro__)
+    return ("aiohttp", "ClientSession") in kinds
+
+
+def _aiohttp_wire(session: aiohttp.ClientSession | None) -> Wire:
+    from klickdoxie_core.wire.aiohttp_wire import AiohttpWire  # noqa: PLC0415 - an extra, needed only here
+
+    return AiohttpWire(session)
 
 
 def _split(url: str) -> SplitResult:

@@ -82,7 +82,7 @@ class Engine:
             if isinstance(outcome, Response) and 200 <= outcome.status < 300:
                 result = self._decode(trip, outcome)
             elif isinstance(outcome, Response):
-                payload = _loose_payload(outcome)
+                payload = _loose_payload(trip.shown(outcome.body))
                 if lease is not None and held is not None and lease.refused(outcome.status, payload):
                     held, renewed_it = await self._renew(trip, lease, held)
                     if renewed_it:
@@ -177,6 +177,7 @@ class Engine:
         headers = request.headers
         if lease is not None and held is not None:
             headers = {**headers, **lease.sign(held)}
+        trip.signed = headers
         signed = attrs.evolve(request, headers=headers, timeout=min(request.timeout, left))
         trip.attempts += 1
         outcome: Response | WireFailure
@@ -202,6 +203,8 @@ class Engine:
         try:
             payload = parse_json(response.body)
             if (explained := self.dialect.explain(call, response.status, payload)) is not None:
+                payload = parse_json(trip.shown(response.body))
+                explained = self.dialect.explain(call, response.status, payload) or explained
                 return self._explained(trip, explained, payload)
             return structure(self.converter, payload, call.into)
         except Undecodable as error:
@@ -213,7 +216,7 @@ class Engine:
         if explained is not None and explained.final:
             return self._explained(trip, explained, payload)
         verdict = judge_status(response.status, trip.call.effect)
-        message = _say_status(response) if explained is None else explained.message
+        message = _say_status(response.status) if explained is None else explained.message
         return Problem(verdict=verdict, message=message, explained=explained, payload=payload)
 
     def _explained(self, trip: Trip[Any], explained: Explained, payload: object) -> Problem:
@@ -230,7 +233,7 @@ class Engine:
         effect = trip.call.effect
         if failure.status is not None and not 200 <= failure.status < 300:
             verdict = judge_status(failure.status, effect)
-            return Problem(verdict=verdict, message=f"the service answered {failure.status}")
+            return Problem(verdict=verdict, message=_say_status(failure.status))
         verdict = judge_failure(failure.failure, sent=failure.sent, effect=effect)
         if failure.failure is Failure.TIMEOUT and trip.time_left(self.clock.monotonic()) <= 0:
             verdict = attrs.evolve(verdict, error=DeadlineExceeded, retry=False)
@@ -301,17 +304,17 @@ class Engine:
         return self.dialect.own(error)(message, trip.facts())
 
 
-def _loose_payload(response: Response) -> object:
+def _loose_payload(body: bytes) -> object:
     """The body of an error in whatever form it comes: JSON, else text, else None."""
-    if not response.body:
+    if not body:
         return None
     try:
-        return parse_json(response.body)
+        return parse_json(body)
     except Undecodable:
-        return response.body[:1000].decode("utf-8", "replace")
+        return body[:1000].decode("utf-8", "replace")
 
 
-def _say_status(response: Response) -> str:
-    if 300 <= response.status < 400 and response.status != 304:
-        return f"the service answered {response.status}; redirects are not followed"
-    return f"the service answered {response.status}"
+def _say_status(status: int) -> str:
+    if 300 <= status < 400 and status != 304:
+        return f"the service answered {status}; redirects are not followed"
+    return f"the service answered {status}"

@@ -282,7 +282,10 @@ class Desk:
     async def close(self) -> None:
         """Carry out what is still in the queue, and release the file."""
         self._closing = True
-        await self._in_thread(self._close)
+        # A task that asyncio itself cancels leaves its thread alone, but waits for other tasks: or the file would
+        # still be locked when the caller opens it again.
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._in_thread, self._close)
 
     async def submit(self, do: Callable[[Store], T]) -> T:
         """Have something done with the file, and wait until it is on the disk."""

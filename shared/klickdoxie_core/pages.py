@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, Self, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import attrs
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from klickdoxie_core.dialect import Dialect
-from klickdoxie_core.errors import ArgumentError, DecodeError, SdkError
+from klickdoxie_core.errors import ArgumentError, DecodeError, Interrupted, SdkError
 
 T = TypeVar("T")
 
@@ -77,13 +79,14 @@ class Pages(Generic[T]):
 
     @asynccontextmanager
     async def _ahead(self, pages: int) -> AsyncGenerator[AsyncIterator[T]]:
-        send, receive = anyio.create_memory_object_stream["Page[T] | Exception"](pages - 1)
+        send, receive = anyio.create_memory_object_stream["Page[T] | Exception | None"](pages - 1)
 
         async def fetch() -> None:
             async with send:
                 try:
                     async for page in self.by_page():
                         await send.send(page)
+                    await send.send(None)
                 except Exception as error:  # noqa: BLE001 - raised where the items are used
                     await send.send(error)
 
@@ -93,7 +96,7 @@ class Pages(Generic[T]):
             await group.__aenter__()
             group.start_soon(fetch)
             try:
-                yield _Items(receive)
+                yield _Items(_Fetched(receive, self._dialect.own(Interrupted)))
             finally:
                 group.cancel_scope.cancel()
                 await group.__aexit__(None, None, None)
@@ -124,10 +127,38 @@ class _Walk(Generic[T]):
         return page
 
 
-class _Items(Generic[T]):
-    """From item to item; a page that could not be fetched ahead comes as its error."""
+class _Fetched(Generic[T]):
+    """The pages that were fetched ahead, then None, or the error that came instead of one."""
 
-    def __init__(self, pages: AsyncIterator[Page[T] | Exception]) -> None:
+    def __init__(
+        self, stream: MemoryObjectReceiveStream[Page[T] | Exception | None], interrupted: type[SdkError]
+    ) -> None:
+        self._stream = stream
+        self._interrupted = interrupted
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            page = await self._stream.receive()
+        except anyio.EndOfStream:
+            # Who fetches was cancelled, and its user is about to be: nobody may take that for the end of the list.
+            await anyio.lowlevel.checkpoint()
+            raise self._interrupted("the pages were not fetched to their end, because that was cancelled") from None
+        if isinstance(page, Page):
+            return page
+        self._over = True
+        raise page or StopAsyncIteration
+
+
+class _Items(Generic[T]):
+    """From item to item."""
+
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
         self._pages = pages
         self._items: Iterator[T] = iter(())
 
@@ -139,8 +170,6 @@ class _Items(Generic[T]):
             for item in self._items:
                 return item
             page = await anext(self._pages)
-            if isinstance(page, Exception):
-                raise page
             self._items = iter(page.items)
 
 

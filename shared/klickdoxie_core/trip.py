@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import attrs
@@ -12,7 +13,7 @@ from klickdoxie_core.errors import Facts
 from klickdoxie_core.judge import Verdict
 from klickdoxie_core.observe import Attempt, Exchange
 from klickdoxie_core.options import Options
-from klickdoxie_core.redact import safe_headers
+from klickdoxie_core.redact import credentials_in, safe_headers, without
 from klickdoxie_core.wire.base import Response, WireFailure
 
 T = TypeVar("T")
@@ -33,12 +34,17 @@ class Trip(Generic[T]):
     replayed: bool = False
     spent: bool = False
     quota_empty: bool = False
+    signed: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     status: int | None = None
     last: Response | None = None
 
     def time_left(self, now: float) -> float:
         """Seconds until the call's deadline."""
         return self.started + self.options.deadline - now
+
+    def shown(self, body: bytes) -> bytes:
+        """An answer that says no, without the credentials that it may repeat."""
+        return without(body, credentials_in(self.signed, self.call.body, self.call.form))
 
     def facts(self) -> Facts:
         """What an error says of the call so far."""

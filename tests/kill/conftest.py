@@ -12,7 +12,7 @@ from klickdoxie_core.wire.in_process import serving
 from tests.kill.support import Executioner
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     """Sockets are served on asyncio only."""
     return "asyncio"
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def executioner() -> AsyncIterator[Executioner]:
     """What stands between the commands and a service."""
     executioner = Executioner()

@@ -92,7 +92,7 @@ def in_doubt(folder: Path) -> set[str]:
     return {row["Mobil"] for row in listed}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def undisturbed(executioner: Executioner, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What an import comes to that nobody kills."""
     folder, box = tmp_path_factory.mktemp("undisturbed"), Account()

@@ -145,7 +145,7 @@ async def plan_of(box: Sandbox, folder: Path, file: bytes) -> SyncPlan:
         return await ContactSync(kt, mapping=mapping, journal=folder / "crm.csv.journal").plan(rows)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def undisturbed(executioner: Executioner, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What a sync comes to that nobody kills."""
     folder, box = tmp_path_factory.mktemp("undisturbed"), account()

@@ -6,7 +6,6 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +16,7 @@ import httpx
 from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
 from klickdoxie_core.wire.body import read_body
 from klickdoxie_core.wire.outgoing import Outgoing
-from klickdoxie_core.wire.pool import LifoTransport
+from klickdoxie_core.wire.own_client import OwnClient
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
@@ -28,21 +27,15 @@ _QUEUE_SHARE = 0.9
 class HttpxWire:
     """Sends requests through one httpx client."""
 
-    def __init__(self, client: httpx.AsyncClient, *, owned: bool) -> None:
+    def __init__(self, client: httpx.AsyncClient | OwnClient, *, owned: bool) -> None:
         self._client = client
         self._owned = owned
-        self._library = _library_of(client)
+        self._library: ModuleType = httpx if isinstance(client, OwnClient) else _library_of(client)
 
     @classmethod
     def default(cls, now: Callable[[], float]) -> HttpxWire:
         """A wire on a client and a pool of our own; proxies and certificates come from no environment variable."""
-        client = httpx.AsyncClient(
-            transport=LifoTransport(now),
-            trust_env=False,
-            headers={"accept-encoding": "gzip"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
-        return cls(client, owned=True)
+        return cls(OwnClient(now), owned=True)
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer to the end, within the request's timeout."""
@@ -120,8 +113,10 @@ class HttpxWire:
         if not sent and _is_certificate(error):
             return WireFailure(Failure.CERTIFICATE, sent=False)
         failure = Failure.INTERRUPTED if sent else Failure.CONNECT
+        # httpx fails over a Location that is no URL, but the answer as such is known.
+        status = trace.status if sent and 300 <= trace.status < 400 else None
         # Only the class: the text may quote what the server sent.
-        return WireFailure(failure, sent=sent, detail=type(error).__name__)
+        return WireFailure(failure, sent=sent, detail=type(error).__name__, status=status)
 
     def _never_sent(self) -> tuple[type[Exception], ...]:
         """Proof where nothing was traced: what found no connection cannot have sent anything."""
@@ -140,13 +135,15 @@ class _Trace:
     Attributes:
         spoke: Whether the transport traces at all; a mocked one does not, whichever pool it stands in for.
         sent: Whether the headers were started.
+        status: Of the answer, once its headers were read; 0 until then.
     """
 
-    __slots__ = ("_tcp", "sent", "spoke")
+    __slots__ = ("_tcp", "sent", "spoke", "status")
 
     def __init__(self) -> None:
         self.spoke = False
         self.sent = False
+        self.status = 0
         self._tcp: Any = None
 
     @property
@@ -158,6 +155,9 @@ class _Trace:
         self.spoke = True
         if event.endswith("send_request_headers.started"):
             self.sent = self.sent or not _is_connect(info)
+        elif event == "http11.receive_response_headers.complete":
+            # Version, status, reason, headers.
+            self.status = info["return_value"][1]
         elif event.endswith("connect_tcp.complete"):
             self._tcp = info.get("return_value")
             await self._last_exit()

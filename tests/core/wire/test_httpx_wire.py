@@ -193,8 +193,6 @@ BROKEN = {
     "20,000 headers": after_request(headers_like(*[b"X-A: b"] * 20_000), end="close"),
     "a header of 1 MiB": after_request(headers_like(b"X-A: " + b"b" * 1024 * 1024), end="close"),
     "NUL in a header": after_request(headers_like(b"X-A: \x00"), end="close"),
-    "a Location that is no URL": answer(status="302 Found", headers=("Location: http://[::1",)),
-    "a Location without a place": answer(status="302 Found", headers=("Location: ftp:abc",)),
 }
 
 
@@ -208,6 +206,14 @@ async def test_an_answer_that_breaks_off_leaves_the_request_in_doubt(wire: Httpx
         assert failure.__cause__ is None
         await server.until_open(0)
         assert (await wire.send(ask(server.url))).body == b"{}"
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "ftp:abc", "https://elsewhere.example/x"])
+async def test_where_an_answer_points_to_is_not_looked_at(wire: HttpxWire, location: str) -> None:
+    """No redirect is followed, so that a place that makes no sense does no harm."""
+    async with serving(answer(status="302 Found", headers=(f"Location: {location}",))) as server:
+        told = await wire.send(ask(server.url))
+        assert (told.status, told.headers["location"], len(server.requests)) == (302, location, 1)
 
 
 async def test_a_connection_reset_at_once_may_or_may_not_have_carried_the_request(wire: HttpxWire) -> None:
@@ -371,7 +377,6 @@ async def test_a_cookie_never_comes_back(wire: HttpxWire) -> None:
         for _ in range(3):
             await wire.send(ask(server.url))
         assert all("cookie" not in seen.headers for seen in server.requests)
-        assert len(wire._client.cookies.jar) == 0
 
 
 async def test_the_one_cookie_is_that_of_the_request(wire: HttpxWire) -> None:
