@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -23,7 +23,7 @@ from klicktipp_async.crm.book import Book, our_errors
 from klicktipp_async.crm.crm_ids import CrmIds
 from klicktipp_async.crm.identity import Identity
 from klicktipp_async.crm.mapping import Mapping as ColumnMapping
-from klicktipp_async.crm.mapping import Segments
+from klicktipp_async.crm.mapping import MappingError, Segments
 from klicktipp_async.crm.planner import Planner, Rows
 from klicktipp_async.crm.reference import Reference
 from klicktipp_async.crm.report import UNSETTLED, Figures, SyncPlan, SyncReport, is_planned, plan_in, report_in
@@ -234,9 +234,16 @@ class ContactSync:
     async def _load(self, header: Sequence[str] | None) -> _Account:
         reference = Reference(self._kt)
         await reference.load()
-        opt_in_id = reference.opt_in_id(self._opt_in)
-        rules = self._mapping.resolve(header=header, fields=reference.fields, segments=self._segments, tags=self._tags)
-        return _Account(reference, rules, opt_in_id)
+        try:
+            rules = self._mapping.resolve(
+                header=header, fields=reference.fields, segments=self._segments, tags=self._tags
+            )
+        except MappingError as error:
+            # All problems at once.
+            with _told_with(error):
+                reference.opt_in_id(self._opt_in)
+            raise
+        return _Account(reference, rules, reference.opt_in_id(self._opt_in))
 
     async def _ready(self) -> _Account:
         if self._account is None:
@@ -318,6 +325,15 @@ class ContactSync:
             return
         async with CrmIds(self._book.ids, self._kt, rules.crm_field, concurrency=self._concurrency) as ids:
             yield ids
+
+
+@contextmanager
+def _told_with(first: MappingError) -> Generator[None]:
+    """Add what is wrong besides to the first error."""
+    try:
+        yield
+    except ConfigError as second:
+        raise MappingError(f"{first.message}\n  - {second.message}") from None
 
 
 async def _left(journal: Journal) -> int:

@@ -304,3 +304,10 @@ async def test_the_ids_of_one_account_do_not_mislead_another(clock: Clock, tmp_p
                 await applied(sync, {"Nr": "K-1", "Mail": mail})
                 (tmp_path / "j").unlink()
             assert len(box.contacts) == 1
+
+
+async def test_all_that_is_wrong_is_told_at_once(kt: KlickTipp) -> None:
+    """The mapping, and the opt-in process that the account does not have."""
+    sync = ContactSync(kt, mapping=Mapping(email="Mial", fields={"X": "Nirgends"}), opt_in_id=99)
+    with pytest.raises(MappingError, match=r"(?s)Mial.*Nirgends.*no opt-in process 99"):
+        await sync.check(["Mail", "X"])
