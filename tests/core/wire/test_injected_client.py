@@ -260,7 +260,7 @@ def refuse_tunnel(status: str) -> Play:
 async def test_a_tunnel_that_a_proxy_refuses_was_never_sent(library: Any, play: Play, failure: Failure) -> None:
     """The proxy's own request is not ours."""
     async with serving(play) as proxy:
-        caught = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/", timeout=0.15))
+        caught = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/", timeout=0.5))
         assert (caught.failure, caught.sent) == (failure, False)
         assert [seen.method for seen in proxy.requests] == ["CONNECT"]
         await proxy.until_open(0)
