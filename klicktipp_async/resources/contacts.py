@@ -265,7 +265,9 @@ class Contacts(KlickTippResource):
         )
 
     def _typed(self, contact: Contact) -> Contact:
-        return attrs.evolve(contact, schema=self._kt.field_schema)
+        schema = self._kt.field_schema
+        # A copy of so large a value costs more than reading the answer did.
+        return contact if contact.schema == schema else attrs.evolve(contact, schema=schema)
 
 
 def _has_tag(contact: Contact, tag_id: int | None) -> bool:
