@@ -10,50 +10,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
-from klickdoxie_core.asgi import Receive, Scope, Send
-from klickdoxie_core.wire.in_process import serving
 from klicktipp_async.cli import main
 from klicktipp_async.sandbox import Sandbox
 
-NAMES = ("USERNAME", "PASSWORD", "DEVELOPER_KEY", "CUSTOMER_KEY", "BASE_URL")
 COMMANDS = ("import", "sync", "export", "tags", "fields", "opt-ins", "doctor", "sandbox")
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, without any credentials."""
-    monkeypatch.chdir(tmp_path)
-    for name in NAMES:
-        monkeypatch.setenv(f"KLICKTIPP_{name}", "")
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[list[Sandbox], str]]:
-    """A socket, served in another thread, that leads to the latest sandbox in a list; starting one takes its time."""
-    boxes: list[Sandbox] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await boxes[-1].app(scope, receive, send)
-
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(app, "127.0.0.1", 0)) as url:
-        yield boxes, url
-
-
-@pytest.fixture
-def box(served: tuple[list[Sandbox], str], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """An empty account behind a socket, and the environment that leads to it."""
-    boxes, url = served
-    boxes.append(Sandbox())
-    monkeypatch.setenv("KLICKTIPP_BASE_URL", url)
-    monkeypatch.setenv("KLICKTIPP_USERNAME", boxes[-1].username)
-    monkeypatch.setenv("KLICKTIPP_PASSWORD", boxes[-1].password)
-    return boxes[-1]
 
 
 def written(*rows: str) -> str:
