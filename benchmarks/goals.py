@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import math
-import statistics
 import time
-import tracemalloc
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
 import httpx
-from alone import cpu_of, in_fresh_process
+from alone import cpu_of, every_id, in_fresh_process
 from clients import RawClient, contacts, peers, sdk, searches
-from measure import ROUNDS, Row, compare, many, ratios, row
+from growth import growth
+from measure import ROUNDS, Call, Row, compare, many, ratios, row
 from server import FIXTURES
 
 from klicktipp_async import bulk
@@ -107,11 +105,27 @@ async def _share(
 
 
 async def scheduling(_: str) -> AsyncIterator[Row]:
-    """P6: what bulk adds to a call, against what gather and a semaphore add."""
+    """P6: what bulk adds to a call, against what gather and a semaphore add.
 
-    async def call(number: int) -> int:
+    A call lets the event loop turn once, as every call does that waits for an answer. For those that never wait, which
+    no call to a service is, each item is handed over by itself; that is told without a goal.
+    """
+
+    async def wait(number: int) -> int:
+        await asyncio.sleep(0)
         return number
 
+    async def answer(number: int) -> int:
+        return number
+
+    for call, named, limits in ((wait, "", (0.5, 0.2)), (answer, " (calls that never wait)", (None, None))):
+        streamed, plain = await _scheduling(call)
+        what = f"bulk's own cost per item, async source, against gather and a semaphore{named}"
+        yield row("P6", what, streamed, limits[0])
+        yield row("P6", what.replace("async", "plain"), plain, limits[1])
+
+
+async def _scheduling(call: Callable[[int], Awaitable[int]]) -> tuple[list[float], list[float]]:
     async def slowly(count: int) -> AsyncIterator[int]:
         for number in range(count):
             yield number
@@ -137,22 +151,23 @@ async def scheduling(_: str) -> AsyncIterator[Row]:
     count, plain, streamed = 20_000, list[float](), list[float]()
     for _ in range(ROUNDS):
         gc.collect()
-        bare = await many(partial(call, 0), count, 1) * count
+        bare = await many(partial(call, 0), count, 50) * count
         base = await by_gather(count) - bare
         plain.append((await by_bulk(range(count)) - bare) / base)
         streamed.append((await by_bulk(slowly(count)) - bare) / base)
-    yield row("P6", "bulk's own cost per item, async source, against gather and a semaphore", streamed, 0.5)
-    yield row("P6", "bulk's own cost per item, plain source, against gather and a semaphore", plain, 0.2)
+    return streamed, plain
 
 
 async def memory(url: str) -> AsyncIterator[Row]:
     """P7 and the memory of P9, each in a fresh process."""
     grown = [in_fresh_process("bulk_memory", str(MILLION)) for _ in range(3)]
     yield row("P7", "a million items through bulk, 200 at once: growth of the peak", grown, 4, unit=" MB")
-    grown = [in_fresh_process("journal_memory", "100000")]
-    yield row("P7", "100,000 items with a journal: growth of the peak", grown, 16, unit=" MB")
+    grown = [in_fresh_process("journal_memory", str(MILLION))]
+    yield row("P7", "the same with a journal", grown, 16, unit=" MB")
     grown = [in_fresh_process("ids_memory", url) for _ in range(3)]
     yield row("P9", "a million ids as a list: growth of the peak", grown, 45, unit=" MB")
+    grown = [in_fresh_process("iter_ids_memory", url) for _ in range(3)]
+    yield row("P9", "a million ids one by one: growth of the peak", grown, 12, unit=" MB")
 
 
 async def million_ids(url: str) -> AsyncIterator[Row]:
@@ -162,8 +177,11 @@ async def million_ids(url: str) -> AsyncIterator[Row]:
         async def by_httpx() -> object:
             return (await raw.get("/subscriber")).json()
 
-        figures = await compare({"httpx": by_httpx, "sdk": kt.contacts.ids}, calls=1, rounds=ROUNDS)
-    yield row("P9", "a million ids as whole numbers, against httpx and texts", ratios(figures, "sdk", "httpx"), 0.9)
+        ways: dict[str, Call] = {"httpx": by_httpx, "list": kt.contacts.ids, "one by one": partial(every_id, kt)}
+        figures = await compare(ways, calls=1, rounds=ROUNDS)
+    for way in ("list", "one by one"):
+        what = f"a million ids as whole numbers, {way}, against httpx and texts"
+        yield row("P9", what, ratios(figures, way, "httpx"), 0.9 if way == "list" else None)
 
 
 async def structuring(_: str) -> AsyncIterator[Row]:
@@ -215,46 +233,6 @@ async def others(url: str) -> AsyncIterator[Row]:
         for name, (call, base) in calls.items():
             figures = await compare({"httpx": base, "peer": call}, calls=300)
             yield row("", f"a call of {name}, against httpx", ratios(figures, "peer", "httpx"))
-
-
-async def growth(url: str) -> AsyncIterator[Row]:
-    """How cost grows with size: the exponent of the fitted power; 1 is linear."""
-    async with sdk(url) as kt:
-        times: dict[int, float] = {}
-        for items in (1000, 4000, 16_000):
-            before = time.process_time()
-            async with bulk(lambda _: kt.contacts.find_id("a@example.com"), range(items), concurrency=50) as outcomes:
-                async for outcome in outcomes:
-                    outcome.unwrap()
-            times[items] = time.process_time() - before
-        yield row("", "growth of CPU with the items of a bulk job (exponent)", [exponent(times)], 1.1)
-        crowds = {
-            at_once: await many(lambda: kt.contacts.find_id("a@example.com"), 4000, at_once)
-            for at_once in (1, 30, 1000)
-        }
-        total = {at_once: cost * 4000 for at_once, cost in crowds.items()}
-        yield row("", "growth of CPU per call with the calls at once (exponent)", [exponent(total)], 0.2)
-    yield row("", "growth of memory with tags looked up by name (exponent)", [_tags_growth()], 1.1)
-
-
-def _tags_growth() -> float:
-    from klicktipp_async.crm.targets import Segments  # noqa: PLC0415
-
-    segments, used = Segments(), dict[int, float]()
-    for count in (10, 100, 1000, 10_000):
-        tracemalloc.start()
-        names = {number: segments.tag_name(f"Tag {number}") for number in range(count)}
-        used[count] = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        del names
-    return exponent(used)
-
-
-def exponent(costs: dict[int, float]) -> float:
-    """The slope of the line through the logarithms."""
-    sizes = [math.log(size) for size in costs]
-    logs = [math.log(max(cost, 1e-9)) for cost in costs.values()]
-    return statistics.linear_regression(sizes, logs).slope
 
 
 GROUPS = (one_call, flatness, bulk_jobs, scheduling, memory, million_ids, structuring, imports, others, growth)

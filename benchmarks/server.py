@@ -26,7 +26,8 @@ def body_of(path: str) -> bytes:
         case "/subscriber/search":
             return b"[155986456]"
         case "/subscriber":
-            return json.dumps([str(155_000_000 + number) for number in range(MANY)]).encode()
+            ids = [str(155_000_000 + number) for number in range(MANY)]
+            return json.dumps(ids, separators=(",", ":")).encode()
         case "/models/m":
             return b'{"id":"m","created":1,"object":"model","owned_by":"b"}'
         case "/v1/customers/c":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
@@ -30,6 +29,8 @@ def form_with(file: File, filename: str | None) -> Stream:
     """
     size = _size(file)
     name = _name(file, filename)
+    import secrets  # noqa: PLC0415 - it brings OpenSSL, which only uploads need
+
     boundary = secrets.token_hex(16)
     head, tail = _head(boundary, name), f"\r\n--{boundary}--\r\n".encode()
 

@@ -90,10 +90,10 @@ class IdStream:
                 raise _misshapen("expected a list of contact ids")
             if end < 0:
                 return []
-            piece, self._comma, before = bytes(self._rest[:end]), True, True
+            piece, self._comma, before = bytes(memoryview(self._rest)[:end]), True, True
         else:
             self._inside, before = False, self._comma
-            piece, self._around = bytes(self._rest[:end]), self._around + closing
+            piece, self._around = bytes(memoryview(self._rest)[:end]), self._around + closing
         del self._rest[: end + 1]
         if not piece.strip():
             if before:
@@ -102,14 +102,29 @@ class IdStream:
         return _from_list(piece) if closing == b"]" else _from_map(piece)
 
 
+class IdCollector(IdStream):
+    """Puts the ids into a list, which it empties first, instead of giving them out."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__()
+        ids.clear()
+        self._ids = ids
+
+    def feed(self, chunk: bytes) -> list[int]:
+        """Take a piece; nothing is given out."""
+        self._ids += super().feed(chunk)
+        return []
+
+
 def _from_list(piece: bytes) -> list[int]:
     """The ids between commas, each a number or digits in quotes."""
-    bare = piece.translate(None, b'"')
+    close = piece.strip().replace(b", ", b",") if b" " in piece else piece
+    bare = close.translate(None, b'"')
     try:
         numbers = parse_numbers(bare)
     except ValueError:
         numbers = None
-    if numbers and (_all_alike(piece) or _all_sound(piece, bare, numbers)):
+    if numbers and (_all_alike(close) or _all_sound(close, bare, numbers)):
         return numbers
     return _ids(cast("list[object]", parse_json(b"[%b]" % piece)))
 

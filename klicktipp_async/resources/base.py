@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
 
-from klickdoxie_core import Call, Dialect, Resource
+from klickdoxie_core import Call, Dialect, Incoming, Reader, Resource
 from klicktipp_async.errors import ArgumentError
 from klicktipp_async.field_schema import FieldSchema, is_encodable
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 _BITS = 64
 
@@ -29,8 +32,12 @@ class Client(Protocol):
         """What the vendor's answers mean."""
         ...
 
-    async def run(self, call: Call[T], /) -> T:
+    def run(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
         """Run a call with the options of this client or view."""
+        ...
+
+    def stream(self, call: Call[T], reader: Reader[P], /) -> AbstractAsyncContextManager[Incoming[P, T]]:
+        """Read the answer of a call while it comes in."""
         ...
 
     async def pause_before_look_up(self, number: int) -> bool:

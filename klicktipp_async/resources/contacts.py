@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 import attrs
 
-from klickdoxie_core import UNSET, Effect, Page, SdkError, Unset, bulk, by_cursor
+from klickdoxie_core import UNSET, Call, Effect, Page, SdkError, Unset, bulk, by_cursor
 from klicktipp_async.contact_details import check_email, check_phone
 from klicktipp_async.convert import Ack
-from klicktipp_async.errors import ArgumentError, NotFound, NotSubscribed
+from klicktipp_async.errors import ArgumentError, DecodeError, NotFound, NotSubscribed
 from klicktipp_async.field_schema import FieldValue
+from klicktipp_async.id_stream import IdCollector, IdStream
 from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
 from klicktipp_async.resources._settle import settle
 from klicktipp_async.resources.base import KlickTippResource, check_number
@@ -158,23 +160,61 @@ class Contacts(KlickTippResource):
             status: `ContactStatus` words, one or several; None leaves it to the service: subscribed.
             bounce: `Bounce` words, one or several; None leaves it to the service: all but hard bounces.
         """
-        query: dict[str, str | int] = {}
-        if status is not None:
-            query["status"] = ",".join(_words("status", status, ContactStatus))
-        if bounce is not None:
-            query["bounceStatus"] = ",".join(_words("bounce", bounce, Bounce))
+        wanted = _wanted(status, bounce)
 
         async def fetch(cursor: str) -> Page[int]:
-            asked = query | ({"cursor": cursor} if cursor else {})
+            ids: list[int] = []
             try:
-                page = await self._get(
-                    "List Contacts", ContactIds, "/subscriber", query=asked or None, max_body=_MANY_IDS
-                )
+                page = await self._kt.run(_list_contacts(wanted, cursor, partial(IdCollector, ids)))
             except NotFound:
                 return Page(items=[])
-            return Page(items=page.ids, next=page.cursor)
+            ids += page.ids
+            return Page(items=ids, next=page.cursor)
 
-        return await by_cursor(fetch, dialect=self._kt.dialect).to_list()
+        found: list[int] = []
+        async for page in by_cursor(fetch, dialect=self._kt.dialect).by_page():
+            # A second list of a million is megabytes; nearly always there is but one page.
+            found = [*found, *page.items] if found else cast("list[int]", page.items)
+        return found
+
+    def iter_ids(
+        self, *, status: Statuses = None, bounce: Bounces = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[int]]:
+        """The ids of contacts while they come in: any number of them in the memory of a few (List Contacts).
+
+        `async with kt.contacts.iter_ids() as ids: async for contact_id in ids: …`. The list stays open at the service
+        until its end or the end of the block, so a reader who takes hours should ask for `ids()`.
+
+        Args:
+            status: As for `ids`.
+            bounce: As for `ids`.
+
+        Raises:
+            Interrupted: By the iteration, when the list breaks off; what came before was given out.
+        """
+        return self._iter_ids(_wanted(status, bounce))
+
+    @asynccontextmanager
+    async def _iter_ids(self, wanted: Mapping[str, str | int]) -> AsyncGenerator[AsyncIterator[int]]:
+        async def ids() -> AsyncGenerator[int]:
+            cursor: str | None = ""
+            while cursor is not None:
+                at = cursor
+                try:
+                    async with self._kt.stream(_list_contacts(wanted, at), IdStream()) as answer:
+                        async for some in answer:
+                            for each in some:
+                                yield each
+                except NotFound:
+                    return
+                for each in answer.rest.ids:
+                    yield each
+                cursor = answer.rest.cursor
+                if cursor == at:
+                    raise DecodeError("a page names itself as the next one; stopped instead of going round for ever")
+
+        async with aclosing(ids()) as found:
+            yield found
 
     async def tagged(
         self, tag_id: int, *, status: Statuses = _MOST_USED, bounce: Bounces = _NOT_HARD
@@ -268,6 +308,31 @@ class Contacts(KlickTippResource):
         schema = self._kt.field_schema
         # A copy of so large a value costs more than reading the answer did.
         return contact if contact.schema == schema else attrs.evolve(contact, schema=schema)
+
+
+def _wanted(status: Statuses, bounce: Bounces) -> dict[str, str | int]:
+    query: dict[str, str | int] = {}
+    if status is not None:
+        query["status"] = ",".join(_words("status", status, ContactStatus))
+    if bounce is not None:
+        query["bounceStatus"] = ",".join(_words("bounce", bounce, Bounce))
+    return query
+
+
+def _list_contacts(
+    wanted: Mapping[str, str | int], cursor: str, reader: Callable[[], IdStream] | None = None
+) -> Call[ContactIds]:
+    query = {**wanted, "cursor": cursor} if cursor else wanted
+    return Call(
+        operation="List Contacts",
+        method="GET",
+        template="/subscriber",
+        into=ContactIds,
+        query=query or None,
+        effect=Effect.SAFE,
+        max_body=_MANY_IDS,
+        reader=reader,
+    )
 
 
 def _has_tag(contact: Contact, tag_id: int | None) -> bool:

@@ -11,10 +11,10 @@ from klickdoxie_core.auth.scheme import Grant, Scheme
 from klickdoxie_core.auth.session_cookie import SessionCookie
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.bulk import Outcome, bulk
-from klickdoxie_core.call import Call, Effect
+from klickdoxie_core.call import Call, Effect, Reader
 from klickdoxie_core.client import ApiClient
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.convert import ShapeError, new_converter, wire_name
+from klickdoxie_core.convert import ShapeError, Undecodable, new_converter, wire_name
 from klickdoxie_core.dialect import Dialect, Explained
 from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import (
@@ -44,6 +44,7 @@ from klickdoxie_core.errors import (
     Unprocessable,
     WebhookError,
 )
+from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.observe import Attempt, Exchange, Observer, Recording, recording
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
 from klickdoxie_core.pages import Page, Pages, by_cursor, by_number
@@ -80,6 +81,7 @@ __all__ = [
     "Facts",
     "Forbidden",
     "Grant",
+    "Incoming",
     "Interrupted",
     "JobStopped",
     "Journal",
@@ -95,6 +97,7 @@ __all__ = [
     "Progress",
     "RateLimited",
     "ReadOnlyError",
+    "Reader",
     "Recording",
     "Redirected",
     "Resource",
@@ -111,6 +114,7 @@ __all__ = [
     "TooLarge",
     "TransportError",
     "Unauthorized",
+    "Undecodable",
     "Unprocessable",
     "Unset",
     "WebhookError",

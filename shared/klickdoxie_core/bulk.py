@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 import anyio
 import anyio.lowlevel
 import attrs
-from anyio.abc import TaskGroup
 
 from klickdoxie_core.breaker import Breaker, state_after
 from klickdoxie_core.call import Effect
@@ -23,6 +22,8 @@ from klickdoxie_core.progress import OnProgress, Progress, Tally
 from klickdoxie_core.watch import Watch
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     # SQLite comes with the first journal, not with every program.
     from klickdoxie_core.journal import Journal
 
@@ -111,7 +112,9 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             raise ArgumentError("reconcile needs a journal: without one nothing is known of an earlier run")
         self._call = call
         self._effect = effect
-        self._pull = _puller(items)
+        # A plain iterator is asked without a coroutine: half of what an item costs.
+        self._waits = isinstance(items, AsyncIterable)
+        self._next = _puller(items) if isinstance(items, AsyncIterable) else partial(next, iter(items), _END)
         self._workers = concurrency
         self._room = concurrency
         self._ready: deque[Outcome[I, R]] = deque()
@@ -120,8 +123,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         self._stopped = False
         self._left = False
         self._cut_short = False
-        self._news = anyio.Event()
-        self._space = anyio.Event()
+        self._news = _Signal()
+        self._space = _Signal()
         self._tally = Tally(len(items) if total is None and isinstance(items, Sized) else total, on_progress, clock)
         self._watch: Watch[I, R] | None = None
         if journal is not None:
@@ -129,8 +132,6 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             self._watch = Watch(runner, breaker or Breaker(), effect, self._tally, clock)
         elif breaker is not None or on_progress is not None:
             self._watch = Watch(Plain(call, effect), breaker, effect, self._tally, clock)
-        # Who wants none of that pays for none of it.
-        self._run = self._outcome if self._watch is None else partial(self._watched, self._watch)
 
     @property
     def progress(self) -> Progress:
@@ -188,21 +189,15 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
                     await anyio.lowlevel.checkpoint()
                 # Only now: what was under way may have been carried out, and is told first.
                 raise self._end()
-            await self._wait_for_news()
+            await self._news.wait()
         outcome = self._ready.popleft()
-        if len(self._ready) < self._room:
-            self._space.set()
+        if self._space.awaited and len(self._ready) < self._room:
+            self._space.give()
         return outcome
 
     async def _work(self) -> None:
         try:
-            while self._going and (item := await self._pull()) is not _END and self._going:
-                outcome = await self._run(cast("I", item))
-                if outcome is not None:
-                    self._ready.append(outcome)
-                    self._news.set()
-                while len(self._ready) >= self._room:
-                    await self._wait_for_space()
+            await self._work_off()
         except Exception as error:  # noqa: BLE001 - the source failed; raised to whoever takes the outcomes
             self._failure = error
             self._going = False
@@ -211,30 +206,36 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             raise
         finally:
             self._workers -= 1
-            self._news.set()
+            self._news.give()
 
-    # One event for all who wait: a new one for each would leave the earlier waiters behind for ever.
+    async def _work_off(self) -> None:
+        call, watch, ready = self._call, self._watch, self._ready
+        outcome: Outcome[I, R] | None
+        while self._going:
+            found = self._next()
+            item = cast("I", await cast("Awaitable[I]", found) if self._waits else found)
+            if item is _END or not self._going:
+                return
+            if watch is not None:
+                outcome = await self._watched(watch, item)
+            else:
+                # Who wants no watch pays for none of it, not even for another coroutine.
+                try:
+                    outcome = Outcome(item=item, result=await call(item))
+                    self._tally.ok += 1
+                except Exception as error:  # noqa: BLE001 - any error of a call belongs to its item
+                    outcome = self._failed(item, error)
+            if outcome is not None:
+                ready.append(outcome)
+                if self._news.awaited:
+                    self._news.give()
+            while len(ready) >= self._room:
+                await self._space.wait()
 
-    async def _wait_for_news(self) -> None:
-        if self._news.is_set():
-            self._news = anyio.Event()
-        await self._news.wait()
-
-    async def _wait_for_space(self) -> None:
-        if self._space.is_set():
-            self._space = anyio.Event()
-        await self._space.wait()
-
-    async def _outcome(self, item: I) -> Outcome[I, R]:
-        """Run an item that nobody watches."""
-        try:
-            outcome: Outcome[I, R] = Outcome(item=item, result=await self._call(item))
-        except Exception as error:  # noqa: BLE001 - any error of a call belongs to its item
-            state = state_after(error, self._effect)
-            self._tally.add(state)
-            return Outcome(item=item, error=error, state=state)
-        self._tally.ok += 1
-        return outcome
+    def _failed(self, item: I, error: Exception) -> Outcome[I, R]:
+        state = state_after(error, self._effect)
+        self._tally.add(state)
+        return Outcome(item=item, error=error, state=state)
 
     async def _watched(self, watch: Watch[I, R], item: I) -> Outcome[I, R] | None:
         """Run an item with everything that was asked for; None when there is nothing to tell of it."""
@@ -252,25 +253,43 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         return self._failure or stopped or StopAsyncIteration()
 
 
-def _puller(items: Iterable[I] | AsyncIterable[I]) -> Callable[[], Awaitable[I | object]]:
-    if isinstance(items, AsyncIterable):
-        return _pull_async(aiter(items))
-    iterator = iter(items)
+class _Signal:
+    """One event for all who wait: a new one for each would leave the earlier waiters behind for ever.
 
-    async def pull() -> I | object:
-        return next(iterator, _END)
+    Attributes:
+        awaited: Whether anybody may be waiting; asking that costs less than setting an event for nobody.
+    """
 
-    return pull
+    __slots__ = ("_event", "awaited")
+
+    def __init__(self) -> None:
+        self.awaited = False
+
+    async def wait(self) -> None:
+        if not self.awaited:
+            self.awaited = True
+            self._event = anyio.Event()
+        await self._event.wait()
+
+    def give(self) -> None:
+        if self.awaited:
+            self.awaited = False
+            self._event.set()
 
 
-def _pull_async(iterator: AsyncIterator[I]) -> Callable[[], Awaitable[I | object]]:
+def _puller(items: AsyncIterable[I]) -> Callable[[], Awaitable[I | object]]:
     # An async generator must not be entered by two tasks at once.
     lock = anyio.Lock(fast_acquire=True)
+    iterator = aiter(items)
     ended = False
 
     async def pull() -> I | object:
         nonlocal ended
-        async with lock:
+        try:
+            lock.acquire_nowait()
+        except anyio.WouldBlock:
+            await lock.acquire()
+        try:
             if ended:
                 return _END
             # Until it has handed out another item, also when it raises.
@@ -281,5 +300,7 @@ def _pull_async(iterator: AsyncIterator[I]) -> Callable[[], Awaitable[I | object
                 return _END
             ended = False
             return item
+        finally:
+            lock.release()
 
     return pull

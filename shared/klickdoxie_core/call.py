@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 T = TypeVar("T")
+P_co = TypeVar("P_co", covariant=True)
 
 _HOLE = re.compile(r"\{(\w+)\}")
 # C0, DEL, C1, and lone surrogates, which no encoding can carry.
@@ -32,6 +33,8 @@ _MAX_WHERE = 100
 # Not a dot: a phone number behind one would look like the end of a decimal, and so escape the mask.
 _BELOW = " > "
 _TOO_DEEP = "a thing within itself or too many levels"
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 DEFAULT_MAX_BODY = 16 * 1024 * 1024
 """Bytes of an answer, unpacked, beyond which it is refused."""
@@ -79,6 +82,21 @@ class Stream:
     repeatable: bool = True
 
 
+class Reader(Protocol[P_co]):
+    """Takes an answer's body in pieces, and gives out what is complete.
+
+    Both methods raise `Undecodable` where the answer is not what was promised.
+    """
+
+    def feed(self, chunk: bytes, /) -> P_co:
+        """What this piece completes."""
+        ...
+
+    def finish(self) -> object:
+        """The decoded JSON of what was not given out."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Call(Generic[T]):
     """One operation, ready for the engine. It carries no credential and does no I/O.
@@ -101,6 +119,7 @@ class Call(Generic[T]):
         reread: A read whose 2xx makes no sense is sent again; not for a login, where that may be a refusal.
         done_if: Errors that mean "done already" when an earlier attempt of the same call is in doubt.
         max_body: Bytes of the answer, unpacked, beyond which it is refused.
+        reader: Makes what reads a long answer while it comes in, anew for each attempt; None decodes it as a whole.
     """
 
     operation: str
@@ -120,6 +139,7 @@ class Call(Generic[T]):
     reread: bool = True
     done_if: tuple[type[Exception], ...] = ()
     max_body: int = DEFAULT_MAX_BODY
+    reader: Callable[[], Reader[object]] | None = None
 
     def target(self, base_url: str) -> str:
         """The absolute URL; raises ValueError for a path value that would leave its place, and for what is no text."""
@@ -142,7 +162,7 @@ def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], As
     if call.body is not None:
         check_json("body", call.body)
         headers["content-type"] = "application/json"
-        return json.dumps(call.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(call.body).encode()
     return None
 
 

@@ -6,7 +6,7 @@ import copy
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, TypeVar, overload
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -15,17 +15,19 @@ import cattrs
 
 from klickdoxie_core.auth.lease import Lease
 from klickdoxie_core.auth.scheme import Scheme
-from klickdoxie_core.call import Call, Effect, default_effect
+from klickdoxie_core.call import Call, Effect, Reader, default_effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import new_converter
 from klickdoxie_core.dialect import Dialect
 from klickdoxie_core.engine import Engine
 from klickdoxie_core.errors import ArgumentError, ConfigError
 from klickdoxie_core.home import Home
+from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.judge import Budget
 from klickdoxie_core.limiter import Limiter
 from klickdoxie_core.observe import Announcer, Observer
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core.version import VERSION
 from klickdoxie_core.wire.base import Wire
 from klickdoxie_core.wire.httpx_wire import HttpxWire
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm, TypeIs
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
 
@@ -120,6 +123,16 @@ class ApiClient:
     async def run(self, call: Call[T]) -> T:
         """Run a call with the options of this client or view."""
         return await self._engine.run(call, self._options)
+
+    def stream(self, call: Call[T], reader: Reader[P], /) -> AbstractAsyncContextManager[Incoming[P, T]]:
+        """Read an answer while it comes in: `async with client.stream(call, reader) as answer: async for … in answer`.
+
+        The call is sent again, as any other, until it is answered; the timeout then holds for each piece of the answer.
+
+        Raises:
+            SdkError: As every other call does; Interrupted by the iteration, when the connection breaks half-way.
+        """
+        return self._engine.stream(call, self._options, reader)
 
     @overload
     async def request(
@@ -270,7 +283,7 @@ class ApiClient:
         return url
 
     def _user_agent(self) -> str:
-        return f"{self.product}/{_sdk_version()} python/{platform.python_version()}"
+        return f"{self.product}/{VERSION} python/{platform.python_version()}"
 
 
 def _is_session(http: object) -> TypeIs[aiohttp.ClientSession]:
@@ -292,10 +305,3 @@ def _split(url: str) -> SplitResult:
         return parts if parts.port != 0 else urlsplit("")
     except ValueError:
         return urlsplit("")
-
-
-def _sdk_version() -> str:
-    try:
-        return version("klickdoxie")
-    except PackageNotFoundError:
-        return "0"

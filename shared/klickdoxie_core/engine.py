@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 import cattrs
 
 from klickdoxie_core.auth.lease import Held, Lease
-from klickdoxie_core.call import Call, Effect, encoded
+from klickdoxie_core.call import Call, Effect, Reader, encoded
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import Undecodable, parse_json, structure
 from klickdoxie_core.dialect import Dialect, Explained
@@ -22,17 +25,22 @@ from klickdoxie_core.errors import (
     SdkError,
 )
 from klickdoxie_core.home import Home
+from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable, retry_after
 from klickdoxie_core.limiter import Limiter
 from klickdoxie_core.observe import Announcer
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import mask, mask_payload
 from klickdoxie_core.trip import Problem, Trip
-from klickdoxie_core.wire.base import Failure, Request, Response, Wire, WireFailure
+from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
 T = TypeVar("T")
 
+P = TypeVar("P")
+_Send: TypeAlias = "Callable[[Request], Awaitable[Response | Opened]]"
+
 _NO_BODY = frozenset({204, 205})
+_WITHOUT_ANSWER = _NO_BODY | {206}
 _MAY_ASK_TO_WAIT = frozenset({429, 503})
 
 
@@ -60,36 +68,64 @@ class Engine:
         error: BaseException | None = None
         try:
             self._check(trip)
-            return await self._travel(trip, self._request(trip))
+            return cast("T", await self._travel(trip, self._request(trip), self.wire.send))
         except BaseException as raised:
             error = raised
             raise
         finally:
-            if self.announcer.listening():
-                self.announcer.exchange(trip.exchange(error, self.clock.monotonic()))
+            self._announce(trip, error)
 
-    async def _travel(self, trip: Trip[T], request: Request) -> T:
+    @contextlib.asynccontextmanager
+    async def stream(self, call: Call[T], options: Options, reader: Reader[P]) -> AsyncGenerator[Incoming[P, T]]:
+        """The call's answer while it comes in. It is sent again until it is answered, and not any more after that.
+
+        The limiter counts the asking and not the reading, so that whoever reads may make calls with what is read.
+        """
+        trip = Trip(call=call, options=options, started=self.clock.monotonic())
+        try:
+            self._check(trip)
+            opened = cast("Opened", await self._travel(trip, self._request(trip), self.wire.open))
+        except BaseException as error:
+            self._announce(trip, error)
+            raise
+        incoming = Incoming(
+            opened,
+            reader,
+            timeout=options.timeout,
+            explain=partial(self._broken_off, trip),
+            end=partial(self._rest, trip),
+        )
+        try:
+            yield incoming
+        finally:
+            await opened.aclose()
+            self._announce(trip, incoming.error)
+
+    def _announce(self, trip: Trip[Any], error: BaseException | None) -> None:
+        if self.announcer.listening():
+            self.announcer.exchange(trip.exchange(error, self.clock.monotonic()))
+
+    async def _travel(self, trip: Trip[T], request: Request, send: _Send) -> T | Opened:
         lease = self.leases[trip.call.auth] if trip.call.auth is not None else None
         held: Held[Any] | None = None
         while True:
             if lease is not None and held is None:
-                held = await self._credential(trip, lease.get)
-            await self._enter(trip)
+                held = lease.usable() or await self._credential(trip, lease.get)
+            if not self.limiter.acquire_nowait():
+                await self._queue(trip)
             try:
-                outcome = await self._attempt(trip, request, lease, held)
+                outcome = await self._attempt(trip, request, lease, held, send)
             finally:
                 self.limiter.release()
-            if isinstance(outcome, Response) and 200 <= outcome.status < 300:
-                result = self._decode(trip, outcome)
-            elif isinstance(outcome, Response):
+            if isinstance(outcome, Response) and not 200 <= outcome.status < 300:
                 payload = _loose_payload(trip.shown(outcome.body))
                 if lease is not None and held is not None and lease.refused(outcome.status, payload):
                     held, renewed_it = await self._renew(trip, lease, held)
                     if renewed_it:
                         continue
-                result = self._refusal(trip, outcome, payload)
+                result: T | Opened | Problem = self._refusal(trip, outcome, payload)
             else:
-                result = self._failure(trip, outcome)
+                result = self._result(trip, outcome)
             if not isinstance(result, Problem):
                 self._succeeded(trip, lease, held)
                 return result
@@ -157,9 +193,7 @@ class Engine:
         trip.attempts -= 1
         return fresh, True
 
-    async def _enter(self, trip: Trip[Any]) -> None:
-        if self.limiter.acquire_nowait():
-            return
+    async def _queue(self, trip: Trip[Any]) -> None:
         before = self.clock.monotonic()
         with anyio.move_on_after(trip.time_left(before)):
             await self.limiter.acquire()
@@ -168,48 +202,86 @@ class Engine:
         raise self._error(trip, DeadlineExceeded, "no time was left after waiting for the client's own limit")
 
     async def _attempt(
-        self, trip: Trip[Any], request: Request, lease: Lease[Any] | None, held: Held[Any] | None
-    ) -> Response | WireFailure:
+        self, trip: Trip[Any], request: Request, lease: Lease[Any] | None, held: Held[Any] | None, send: _Send
+    ) -> Response | Opened | WireFailure:
         before = self.clock.monotonic()
         left = trip.time_left(before)
         if left <= 0:
             raise self._error(trip, DeadlineExceeded, "no time was left to send the request")
-        headers = request.headers
+        trip.signed = request.headers
         if lease is not None and held is not None:
-            headers = {**headers, **lease.sign(held)}
-        trip.signed = headers
-        signed = attrs.evolve(request, headers=headers, timeout=min(request.timeout, left))
+            trip.signed = {**request.headers, **lease.sign(held)}
+        # One after the other, since a copy by name takes three times as long.
+        signed = Request(
+            method=request.method,
+            url=request.url,
+            headers=trip.signed,
+            body=request.body,
+            timeout=min(request.timeout, left),
+            max_body=request.max_body,
+            sink=trip.collector(),
+        )
         trip.attempts += 1
-        outcome: Response | WireFailure
+        outcome: Response | Opened | WireFailure
         try:
-            outcome = trip.last = await self.wire.send(signed)
+            outcome = trip.last = await send(signed)
         except WireFailure as failure:
             outcome, trip.last = failure, None
         if trip.call.stream is not None and not trip.call.stream.repeatable:
-            trip.spent = isinstance(outcome, Response) or outcome.sent
+            trip.spent = not isinstance(outcome, WireFailure) or outcome.sent
         trip.status = outcome.status
         if self.announcer.listening():
             self.announcer.attempt(trip.attempt(outcome, self.clock.monotonic() - before))
         return outcome
 
+    def _result(self, trip: Trip[T], outcome: Response | Opened | WireFailure) -> T | Opened | Problem:
+        if isinstance(outcome, Response):
+            return self._decode(trip, outcome)
+        return outcome if isinstance(outcome, Opened) else self._failure(trip, outcome)
+
     def _decode(self, trip: Trip[T], response: Response) -> T | Problem:
-        call = trip.call
-        if response.status in _NO_BODY and call.empty_ok:
+        call, status = trip.call, response.status
+        if status in _NO_BODY and call.empty_ok:
             return cast("T", None)
-        unreadable = judge_undecodable(call.effect, reread=call.reread)
-        if response.status in _NO_BODY or response.status == 206:
-            message = f"the service answered {response.status} where an answer was promised"
-            return Problem(verdict=unreadable, message=message)
+        if status in _WITHOUT_ANSWER:
+            return self._unreadable(trip, Undecodable(f"the service answered {status} where an answer was promised"))
         try:
-            payload = parse_json(response.body)
-            if (explained := self.dialect.explain(call, response.status, payload)) is not None:
-                payload = parse_json(trip.shown(response.body))
-                explained = self.dialect.explain(call, response.status, payload) or explained
-                return self._explained(trip, explained, payload)
+            collected = trip.collected
+            payload = parse_json(response.body) if collected is None else collected.finish()
+            return self._understood(trip, status, payload)
+        except Undecodable as fault:
+            return self._unreadable(trip, fault)
+
+    def _understood(self, trip: Trip[T], status: int, payload: object) -> T | Problem:
+        """What an answer with status 2xx says; raises `Undecodable` where it is not what was promised."""
+        call = trip.call
+        if (explained := self.dialect.explain(call, status, payload)) is None:
             return structure(self.converter, payload, call.into)
-        except Undecodable as error:
-            message = f"{error.reason} (status {response.status})"
-            return Problem(verdict=unreadable, message=message, paths=error.paths)
+        payload = parse_json(trip.shown(json.dumps(payload).encode()))
+        return self._explained(trip, self.dialect.explain(call, status, payload) or explained, payload)
+
+    def _unreadable(self, trip: Trip[Any], fault: Undecodable) -> Problem:
+        verdict = judge_undecodable(trip.call.effect, reread=trip.call.reread)
+        return Problem(verdict=verdict, message=f"{fault.reason} (status {trip.status})", paths=fault.paths)
+
+    def _broken_off(self, trip: Trip[Any], failure: WireFailure | Undecodable) -> SdkError:
+        """The error that ends a stream, whose first part somebody has already."""
+        if isinstance(failure, Undecodable):
+            return self._final(trip, self._unreadable(trip, failure))
+        return self._final(trip, self._failure(trip, failure), "; what had come before was given out")
+
+    def _rest(self, trip: Trip[T], payload: object) -> T:
+        try:
+            result = self._understood(trip, 200, payload)
+        except Undecodable as fault:
+            result = self._unreadable(trip, fault)
+        if isinstance(result, Problem):
+            raise self._final(trip, result)
+        return result
+
+    def _final(self, trip: Trip[Any], problem: Problem, more: str = "") -> SdkError:
+        trip.in_doubt = trip.in_doubt or problem.verdict.in_doubt
+        return self._problem(trip, problem, problem.message + more, None)
 
     def _refusal(self, trip: Trip[Any], response: Response, payload: object) -> Problem:
         explained = self.dialect.explain(trip.call, response.status, payload)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 
@@ -30,8 +29,11 @@ class Home:
 
 
 def _running_loop() -> object:
+    # Whoever awaits us has imported what runs; asyncio, too, is no small thing to import for nothing.
+    asyncio = sys.modules.get("asyncio")
     try:
-        return asyncio.get_running_loop()
+        if asyncio is not None:
+            return asyncio.get_running_loop()
     except RuntimeError:
-        # asyncio does not run, so trio does; whoever awaits us under trio has imported it.
-        return sys.modules["trio"].lowlevel.current_trio_token()
+        pass
+    return sys.modules["trio"].lowlevel.current_trio_token()

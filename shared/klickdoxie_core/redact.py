@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -71,6 +70,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # noqa: PLC0415 - it brings OpenSSL, which most programs do not need for this
+
         # Lone surrogates, as they are in environment variables of another encoding, must not raise here.
         mine, its = (each._value.encode("utf-8", "surrogatepass") for each in (self, other))  # noqa: SLF001 - both ours
         return hmac.compare_digest(mine, its)

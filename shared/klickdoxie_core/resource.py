@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from klickdoxie_core.call import Call, Effect, default_effect
+from klickdoxie_core.call import Call, Effect, Reader, default_effect
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, Unpack
@@ -24,12 +24,13 @@ class CallOptions(TypedDict, total=False):
     empty_ok: bool
     done_if: tuple[type[Exception], ...]
     max_body: int
+    reader: Callable[[], Reader[object]] | None
 
 
 class Runner(Protocol):
     """What a resource needs of its client."""
 
-    async def run(self, call: Call[T], /) -> T:
+    def run(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
         """Run a call with the options of this client or view."""
         ...
 
@@ -40,23 +41,33 @@ class Resource:
     def __init__(self, client: Runner) -> None:
         self._client = client
 
-    async def _get(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
-        return await self._call("GET", operation, into, template, **options)
+    def _get(
+        self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> Coroutine[Any, Any, T]:
+        return self._call("GET", operation, into, template, **options)
 
-    async def _post(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
-        return await self._call("POST", operation, into, template, **options)
+    def _post(
+        self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> Coroutine[Any, Any, T]:
+        return self._call("POST", operation, into, template, **options)
 
-    async def _put(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
-        return await self._call("PUT", operation, into, template, **options)
+    def _put(
+        self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> Coroutine[Any, Any, T]:
+        return self._call("PUT", operation, into, template, **options)
 
-    async def _patch(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
-        return await self._call("PATCH", operation, into, template, **options)
+    def _patch(
+        self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> Coroutine[Any, Any, T]:
+        return self._call("PATCH", operation, into, template, **options)
 
-    async def _delete(self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]) -> T:
-        return await self._call("DELETE", operation, into, template, **options)
+    def _delete(
+        self, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
+    ) -> Coroutine[Any, Any, T]:
+        return self._call("DELETE", operation, into, template, **options)
 
-    async def _call(
+    def _call(
         self, method: str, operation: str, into: TypeForm[T], template: str, **options: Unpack[CallOptions]
-    ) -> T:
+    ) -> Coroutine[Any, Any, T]:
         options.setdefault("effect", default_effect(method))
-        return await self._client.run(Call(operation=operation, method=method, template=template, into=into, **options))
+        return self._client.run(Call(operation=operation, method=method, template=template, into=into, **options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import attrs
@@ -10,11 +10,12 @@ import attrs
 from klickdoxie_core.call import Call
 from klickdoxie_core.dialect import Explained
 from klickdoxie_core.errors import Facts
+from klickdoxie_core.incoming import Collector
 from klickdoxie_core.judge import Verdict
 from klickdoxie_core.observe import Attempt, Exchange
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import credentials_in, safe_headers, without
-from klickdoxie_core.wire.base import Response, WireFailure
+from klickdoxie_core.wire.base import Opened, Response, WireFailure
 
 T = TypeVar("T")
 
@@ -36,11 +37,24 @@ class Trip(Generic[T]):
     quota_empty: bool = False
     signed: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     status: int | None = None
-    last: Response | None = None
+    last: Response | Opened | None = None
+    _collector: Collector | None = None
 
     def time_left(self, now: float) -> float:
         """Seconds until the call's deadline."""
         return self.started + self.options.deadline - now
+
+    def collector(self) -> Callable[[bytes], None] | None:
+        """What takes the next attempt's answer while it comes in, where the call wants it read so."""
+        if self.call.reader is None:
+            return None
+        self._collector = Collector(self.call.reader())
+        return self._collector.feed
+
+    @property
+    def collected(self) -> Collector | None:
+        """What has taken the answer while it came in."""
+        return self._collector if self._collector is not None and self._collector.used else None
 
     def shown(self, body: bytes) -> bytes:
         """An answer that says no, without the credentials that it may repeat."""
@@ -62,7 +76,7 @@ class Trip(Generic[T]):
             quota_empty=self.quota_empty,
         )
 
-    def attempt(self, outcome: Response | WireFailure, seconds: float) -> Attempt:
+    def attempt(self, outcome: Response | Opened | WireFailure, seconds: float) -> Attempt:
         """What observers hear of the attempt that just ended."""
         call = self.call
         return Attempt(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import AsyncIterator, Mapping
-from importlib.metadata import PackageNotFoundError
 from typing import Any, ClassVar
 
 import anyio
@@ -24,6 +23,7 @@ from klickdoxie_core.errors import (
     SdkError,
     ServerError,
 )
+from klickdoxie_core.version import VERSION
 from klickdoxie_core.wire.base import Response, WireFailure
 from klickdoxie_core.wire.httpx_wire import HttpxWire
 from tests.core.support import (
@@ -408,11 +408,6 @@ async def test_a_given_http_client_stays_the_callers() -> None:
         Bare({}, base_url=BASE_URL, http=something)
 
 
-def test_the_version_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copy that was never installed has version 0."""
-
-    def unknown(_: str) -> str:
-        raise PackageNotFoundError
-
-    monkeypatch.setattr("klickdoxie_core.client.version", unknown)
-    assert Shop(ScriptedWire(), time=FakeClock()).engine.headers["user-agent"].startswith("shop/0 python/")
+def test_the_version_is_told() -> None:
+    """The service learns who is calling."""
+    assert Shop(ScriptedWire(), time=FakeClock()).engine.headers["user-agent"].startswith(f"shop/{VERSION} python/")

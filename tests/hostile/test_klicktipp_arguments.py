@@ -215,6 +215,43 @@ SLOTS = (
         omits=(None,),
     ),
     Slot(
+        name="Contacts.iter_ids.status",
+        sends="GET /subscriber",
+        call=lambda kt, v: exhausted(kt.contacts.iter_ids(status=v)),
+        arrived=in_query("status"),
+        wanted=as_words,
+        fine="pending",
+        omits=(None,),
+    ),
+    Slot(
+        name="Contacts.iter_ids.bounce",
+        sends="GET /subscriber",
+        call=lambda kt, v: exhausted(kt.contacts.iter_ids(bounce=v)),
+        arrived=in_query("bounceStatus"),
+        wanted=as_words,
+        fine=["hardbounce"],
+        omits=(None,),
+    ),
+    body("Contacts.tagged.tag_id", "POST /subscriber/tagged", lambda kt, v: kt.contacts.tagged(v), "tagid", **number),
+    body(
+        "Contacts.tagged.status",
+        "POST /subscriber/tagged",
+        lambda kt, v: kt.contacts.tagged(1, status=v),
+        *("status",),
+        wanted=as_words,
+        fine=["pending"],
+        omits=(None,),
+    ),
+    body(
+        "Contacts.tagged.bounce",
+        "POST /subscriber/tagged",
+        lambda kt, v: kt.contacts.tagged(1, bounce=v),
+        *("bounceStatus",),
+        wanted=as_words,
+        fine=["hardbounce"],
+        omits=(None,),
+    ),
+    Slot(
         name="Contacts.iter.status",
         sends="GET /subscriber",
         call=lambda kt, v: entered(kt.contacts.iter(status=v)),
@@ -305,6 +342,13 @@ SIGNING = (
 )
 NULLABLE = {"Contacts.update.email", "Contacts.update.sms_number", "Tags.update.text"}
 """Arguments where None is a value, which empties."""
+
+
+async def exhausted(manager: Any) -> None:
+    """Read all that a context manager hands out."""
+    async with manager as found:
+        async for _ in found:
+            pass
 
 
 async def entered(manager: Any) -> None:

@@ -104,6 +104,9 @@ async def contacts(kt: KlickTipp) -> None:
     assert_type(await kt.contacts.tagged(1, status="subscribed"), dict[int, datetime])
     await kt.contacts.tag("a@example.com", [1, 2])
     await kt.contacts.untag("a@example.com", 1)
+    async with kt.contacts.iter_ids(status="subscribed") as numbers:
+        async for number in numbers:
+            assert_type(number, int)
     async with kt.contacts.iter(concurrency=4) as found:
         assert_type(found, AsyncIterator[Contact])
 

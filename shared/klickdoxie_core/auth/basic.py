@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from functools import cached_property
 
 import attrs
 
@@ -46,6 +47,10 @@ class Basic(Scheme[None]):
     def sign(self, credential: None) -> Mapping[str, str]:
         """The `Authorization` header."""
         del credential
+        return self._headers
+
+    @cached_property
+    def _headers(self) -> Mapping[str, str]:
         return {"authorization": basic_header(self.username, self.password.reveal())}
 
 

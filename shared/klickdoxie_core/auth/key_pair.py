@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import re
 from collections.abc import Mapping
+from functools import cached_property
 
 import attrs
 
@@ -63,6 +63,8 @@ class KeyPair(Scheme[None]):
 
     def cipher(self) -> str:
         """Base64 of the customer key's HMAC-SHA256 under the developer key, followed by the customer key."""
+        import hmac  # noqa: PLC0415 - it brings OpenSSL, which only key pairs need
+
         message = self.customer_key.reveal().encode()
         digest = hmac.new(bytes.fromhex(self.developer_key.reveal()), message, hashlib.sha256).digest()
         return base64.b64encode(digest + message).decode("ascii")
@@ -75,4 +77,8 @@ class KeyPair(Scheme[None]):
     def sign(self, credential: None) -> Mapping[str, str]:
         """The two headers."""
         del credential
+        return self._headers
+
+    @cached_property
+    def _headers(self) -> Mapping[str, str]:
         return {self.username_header: self.username, self.cipher_header: self.cipher()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import anyio
@@ -67,21 +68,26 @@ class Lease(Generic[C]):
         self._not_ahead_until = 0.0
         self._forbidden: dict[str, float] = {}
 
-    def sign(self, held: Held[C]) -> dict[str, str]:
+    def sign(self, held: Held[C]) -> Mapping[str, str]:
         """The headers that prove who is calling."""
-        return dict(self._scheme.sign(held.credential))
+        return self._scheme.sign(held.credential)
 
     def refused(self, status: int, payload: object) -> bool:
         """Whether an answer says that the credential does not hold any more."""
         return self._scheme.refused(status, payload)
 
+    def usable(self) -> Held[C] | None:
+        """The credential in use; None when one has to be obtained, or it is time for another one."""
+        held, now = self._held, self._clock.monotonic()
+        if held is None or not held.due(now) or (held.alive(now) and now < self._not_ahead_until):
+            return held
+        return None
+
     async def get(self) -> Held[C]:
         """The credential in use, obtained or renewed ahead of its end where needed."""
-        if (held := self._usable()) is not None:
-            return held
         tries = self._tries
         async with self._lock:
-            if (held := self._usable()) is not None:
+            if (held := self.usable()) is not None:
                 return held
             try:
                 return await self._obtain(tries, renewal=False)
@@ -163,13 +169,6 @@ class Lease(Generic[C]):
             renewal=renewal,
         )
         return self._held
-
-    def _usable(self) -> Held[C] | None:
-        """The credential in use, unless it is time for another one."""
-        held, now = self._held, self._clock.monotonic()
-        if held is None or not held.due(now) or (held.alive(now) and now < self._not_ahead_until):
-            return held
-        return None
 
     def _failed(self, error: SdkError) -> None:
         self._tries += 1

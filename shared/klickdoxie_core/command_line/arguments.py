@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
+
+from klickdoxie_core.version import VERSION
 
 
 def port_number(text: str) -> int:
@@ -35,11 +36,4 @@ def positive_float(text: str) -> float:
 
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Add the option that prints the version of the package and exits."""
-    parser.add_argument("--version", action="version", version=f"{parser.prog} {_version()}")
-
-
-def _version() -> str:
-    try:
-        return version("klickdoxie")
-    except PackageNotFoundError:
-        return "of unknown version"
+    parser.add_argument("--version", action="version", version=f"{parser.prog} {VERSION}")

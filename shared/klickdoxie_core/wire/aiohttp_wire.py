@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+from typing import TypeAlias, TypeVar
 
 import aiohttp
 import anyio
@@ -14,8 +15,8 @@ from aiohttp.http import HttpProcessingError
 
 from klickdoxie_core.wire import pool
 from klickdoxie_core.wire.aiohttp_attempt import Attempt, Connections, Streamed, WatchedRequest, Whole
-from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
-from klickdoxie_core.wire.body import read_body
+from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
+from klickdoxie_core.wire.body import unpacked
 from klickdoxie_core.wire.deadlines import Deadlines
 from klickdoxie_core.wire.outgoing import Outgoing
 
@@ -30,6 +31,10 @@ _UNQUOTED = re.compile(r"[^\x21-\x7e]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNTYPED = ("Content-Type",)
 _WITHOUT_BODY = frozenset({204, 304})
+
+R = TypeVar("R")
+
+_Read: TypeAlias = "Callable[[aiohttp.ClientResponse, Request, Attempt], Awaitable[R]]"
 
 
 class AiohttpWire:
@@ -48,6 +53,21 @@ class AiohttpWire:
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer to the end, within the request's timeout."""
+        return await self._run(request, _read_whole)
+
+    async def open(self, request: Request) -> Response | Opened:
+        """Send one request, within its timeout, and leave the body of a 200 to the caller."""
+        return await self._run(request, self._leave_open)
+
+    async def _leave_open(
+        self, response: aiohttp.ClientResponse, request: Request, attempt: Attempt
+    ) -> Opened | Response:
+        if response.status != 200:
+            return await _read_whole(response, request, attempt)
+        self._under_way += 1
+        return _AiohttpOpened(response, request.max_body, attempt, self._ended)
+
+    async def _run(self, request: Request, read: _Read[R]) -> R:
         connections = self._connections
         if self._closed or connections is None or connections.session.closed:
             connections = self._open()
@@ -57,9 +77,9 @@ class AiohttpWire:
         try:
             with limit:
                 if callable(request.body):
-                    return await _feed(connections.session, request, attempt, request.body)
+                    return await _feed(connections.session, request, attempt, request.body, read)
                 body = None if request.body is None else Whole(request.body, attempt)
-                return await _exchange(connections.session, request, attempt, body)
+                return await _exchange(connections.session, request, attempt, body, read)
         except TimeoutError:
             if not limit.expired:
                 raise
@@ -70,9 +90,12 @@ class AiohttpWire:
             # Nobody has cancelled this call: its connector was closed.
             raise WireFailure(Failure.CLOSED, sent=attempt.may_have_left) from None
         finally:
-            self._under_way -= 1
-            if self._closed and not self._under_way:
-                await self._close()
+            await self._ended()
+
+    async def _ended(self) -> None:
+        self._under_way -= 1
+        if self._closed and not self._under_way:
+            await self._close()
 
     def _open(self) -> Connections:
         given = self._given
@@ -151,16 +174,52 @@ def _new_session(
     )
 
 
+class _AiohttpOpened(Opened):
+    """An answer of aiohttp whose body is still to come."""
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, limit: int, attempt: Attempt, ended: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.status, self.headers = response.status, _lowered(response.headers)
+        self._response = response
+        self._attempt = attempt
+        self._ended = ended
+        self._limit = limit
+        self._pieces: AsyncGenerator[bytes] | None = None
+
+    async def read(self) -> bytes:
+        """The next piece, unpacked; empty at the end."""
+        try:
+            if self._pieces is None:
+                self._pieces = _pieces(self._response, self.headers, self._limit, self._attempt)
+            return await anext(self._pieces, b"")
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            raise self._attempt.failure(error) from None
+
+    async def aclose(self) -> None:
+        """Give the connection back, or throw it away where there is more to come."""
+        with anyio.CancelScope(shield=True):
+            if self._pieces is not None:
+                await self._pieces.aclose()
+            self._response.close()
+            self._attempt.hang_up(if_closing=True)
+            await self._ended()
+
+
 async def _feed(
-    session: aiohttp.ClientSession, request: Request, attempt: Attempt, start: Callable[[], AsyncIterable[bytes]]
-) -> Response:
+    session: aiohttp.ClientSession,
+    request: Request,
+    attempt: Attempt,
+    start: Callable[[], AsyncIterable[bytes]],
+    read: _Read[R],
+) -> R:
     """The answer, or what the body's own source has raised, as it was."""
     declared = request.headers.get("content-length")
     length = None if declared is None else int(declared)
     body = Outgoing(start(), length)
     streamed = Streamed(body, length, attempt)
     try:
-        return await _exchange(session, request, attempt, streamed)
+        return await _exchange(session, request, attempt, streamed, read)
     except Exception as error:  # noqa: BLE001 - raised below, where it gets no other context
         failure = body.error or streamed.failure or error
     finally:
@@ -169,8 +228,8 @@ async def _feed(
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, request: Request, attempt: Attempt, body: aiohttp.Payload | None
-) -> Response:
+    session: aiohttp.ClientSession, request: Request, attempt: Attempt, body: aiohttp.Payload | None, read: _Read[R]
+) -> R:
     try:
         response = await session.request(
             request.method,
@@ -181,7 +240,7 @@ async def _exchange(
             middlewares=(attempt,),
         )
         try:
-            return await _read(response, request.max_body, attempt)
+            return await read(response, request, attempt)
         except BaseException:
             response.close()
             raise
@@ -212,24 +271,41 @@ def _url(text: str) -> yarl.URL:
     return url.with_user(None) if "@" in text else url
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int, attempt: Attempt) -> Response:
+async def _read_whole(response: aiohttp.ClientResponse, request: Request, attempt: Attempt) -> Response:
     status = response.status
     if status < 200:
         raise WireFailure(Failure.INTERRUPTED, sent=True, detail="NoFinalStatus")
     headers = _lowered(response.headers)
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 19 and int(declared) > limit:
+    take = request.sink if status == 200 else None
+    is_plain = "content-length" in headers and "content-encoding" not in headers
+    if take is None and is_plain and not _is_too_long(headers, request.max_body) and response.content.is_eof():
+        # All of it has come with the headers.
+        return Response(status=status, headers=headers, body=response.content.read_nowait())
+    body = bytearray()
+    take = take or body.extend
+    async for piece in _pieces(response, headers, request.max_body, attempt):
+        take(piece)
+    return Response(status=status, headers=headers, body=bytes(body))
+
+
+async def _pieces(
+    response: aiohttp.ClientResponse, headers: Mapping[str, str], limit: int, attempt: Attempt
+) -> AsyncGenerator[bytes]:
+    """The unpacked body piece by piece."""
+    status = response.status
+    if _is_too_long(headers, limit):
         raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
     encoding = headers.get("content-encoding", "")
-    if declared and not encoding and response.content.is_eof():
-        # All of it has come with the headers.
-        body = response.content.read_nowait()
-        return Response(status=status, headers=headers, body=body)
-    body = await read_body(response.content.iter_any(), encoding=encoding, limit=limit, status=status)
-    framed = declared or "transfer-encoding" in headers or status in _WITHOUT_BODY
+    async for piece in unpacked(response.content.iter_any(), encoding=encoding, limit=limit, status=status):
+        yield piece
+    framed = headers.get("content-length") or "transfer-encoding" in headers or status in _WITHOUT_BODY
     if not framed and attempt.was_reset:
         raise WireFailure(Failure.INTERRUPTED, sent=True, detail=ConnectionResetError.__name__)
-    return Response(status=status, headers=headers, body=body)
+
+
+def _is_too_long(headers: Mapping[str, str], limit: int) -> bool:
+    declared = headers.get("content-length", "")
+    return declared.isdecimal() and len(declared) < 19 and int(declared) > limit
 
 
 def _lowered(given: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Protocol
 
@@ -17,6 +18,7 @@ class Request:
         body: Bytes, or what opens a stream of them for each time that the request is sent.
         timeout: Seconds from connecting to the last byte of the answer.
         max_body: Bytes of the answer, unpacked, beyond which it is refused.
+        sink: Takes the body of a 200 piece by piece, as it comes, instead of `Response.body`. Must not raise.
     """
 
     method: str
@@ -25,6 +27,7 @@ class Request:
     body: bytes | Callable[[], AsyncIterable[bytes]] | None = attrs.field(default=None, repr=False)
     timeout: float
     max_body: int
+    sink: Callable[[bytes], object] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +37,26 @@ class Response:
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+
+
+class Opened(ABC):
+    """An answer with status 200 whose body is still to come.
+
+    Attributes:
+        status: Its status.
+        headers: As `Response.headers`.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+
+    @abstractmethod
+    async def read(self) -> bytes:
+        """The next piece, unpacked; empty at the end. Raises `WireFailure`."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Give the connection back, or throw it away where there is more to come."""
 
 
 class Failure(enum.Enum):
@@ -65,6 +88,10 @@ class Wire(Protocol):
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer to the end."""
+        ...
+
+    async def open(self, request: Request) -> Response | Opened:
+        """Send one request, and leave the body of a 200 to the caller; any other answer is read to its end."""
         ...
 
     async def aclose(self) -> None:

@@ -3,53 +3,78 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from klickdoxie_core.wire.base import Failure, WireFailure
 
 _GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 64 * 1024
 
 
-async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, limit: int, status: int) -> bytes:
-    """The unpacked body; raises `WireFailure` when it grows beyond the limit or does not unpack to its end."""
+async def read_body(
+    chunks: AsyncIterator[bytes],
+    *,
+    encoding: str,
+    limit: int,
+    status: int,
+    sink: Callable[[bytes], object] | None = None,
+) -> bytes:
+    """The unpacked body, or nothing where a sink takes it piece by piece.
+
+    Raises `WireFailure` when it grows beyond the limit or does not unpack to its end.
+    """
+    body = bytearray()
+    take = body.extend if sink is None else sink
+    async for piece in unpacked(chunks, encoding=encoding, limit=limit, status=status):
+        take(piece)
+    return bytes(body)
+
+
+def unpacked(chunks: AsyncIterator[bytes], *, encoding: str, limit: int, status: int) -> AsyncGenerator[bytes]:
+    """The body in pieces that are never empty, as `read_body` reads it."""
     match encoding.strip().lower():
         case "" | "identity":
-            return await _read_plain(chunks, limit, status)
+            return _plain(chunks, limit, status)
         case "gzip" | "x-gzip":
-            return await _read_gzip(chunks, limit, status)
+            return _gunzipped(chunks, limit, status)
         case _:
             raise WireFailure(Failure.ENCODING, sent=True, detail="only one layer of gzip is accepted", status=status)
 
 
-async def _read_plain(chunks: AsyncIterator[bytes], limit: int, status: int) -> bytes:
-    body = bytearray()
+async def _plain(chunks: AsyncIterator[bytes], limit: int, status: int) -> AsyncGenerator[bytes]:
+    left = limit
     async for chunk in chunks:
-        body += chunk
-        if len(body) > limit:
+        left -= len(chunk)
+        if left < 0:
             raise _too_large(limit, status)
-    return bytes(body)
+        if chunk:
+            yield chunk
 
 
-async def _read_gzip(chunks: AsyncIterator[bytes], limit: int, status: int) -> bytes:
+async def _gunzipped(chunks: AsyncIterator[bytes], limit: int, status: int) -> AsyncGenerator[bytes]:
     # The bound goes into the decompressor itself: unpacking a chunk first and counting after is how bombs work.
     unpack = zlib.decompressobj(_GZIP)
-    body = bytearray()
-    seen = False
+    left, seen = limit, False
     async for chunk in chunks:
-        seen = True
-        if unpack.eof:
-            raise _damaged("bytes follow the end of the compressed body", status)
-        try:
-            body += unpack.decompress(chunk, limit + 1 - len(body))
-        except zlib.error:
-            raise _damaged("the compressed body is damaged", status) from None
-        if len(body) > limit:
-            raise _too_large(limit, status)
-        if unpack.unused_data:
-            raise _damaged("bytes follow the end of the compressed body", status)
+        seen, packed, more = True, chunk, False
+        while packed or more:
+            if unpack.eof:
+                raise _damaged("bytes follow the end of the compressed body", status)
+            room = min(_PIECE, left + 1)
+            try:
+                piece = unpack.decompress(packed, room)
+            except zlib.error:
+                raise _damaged("the compressed body is damaged", status) from None
+            left -= len(piece)
+            if left < 0:
+                raise _too_large(limit, status)
+            if piece:
+                yield piece
+            packed = unpack.unconsumed_tail or unpack.unused_data
+            # What is read may hold more than was asked for, with nothing left to read.
+            more = len(piece) == room and not unpack.eof
     if seen and not unpack.eof:
         raise _damaged("the compressed body is cut short", status)
-    return bytes(body)
 
 
 def _too_large(limit: int, status: int) -> WireFailure:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
 import httpx
 
-from klickdoxie_core.wire.base import Failure, Request, Response, WireFailure
-from klickdoxie_core.wire.body import read_body
+from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
+from klickdoxie_core.wire.body import read_body, unpacked
 from klickdoxie_core.wire.outgoing import Outgoing
 from klickdoxie_core.wire.own_client import OwnClient
 
@@ -22,6 +22,11 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
 
 _QUEUE_SHARE = 0.9
+
+R = TypeVar("R")
+
+_Work: TypeAlias = "Callable[[], Awaitable[bytes]]"
+_Read: TypeAlias = "Callable[[httpx.Response, Request], Awaitable[R]]"
 
 
 class HttpxWire:
@@ -39,19 +44,34 @@ class HttpxWire:
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer to the end, within the request's timeout."""
+        return await self._exchange(request, _Trace(), _read_whole)
+
+    async def open(self, request: Request) -> Response | Opened:
+        """Send one request, within its timeout, and leave the body of a 200 to the caller."""
+        trace = _Trace()
+
+        async def begin(response: httpx.Response, request: Request) -> Response | Opened:
+            if response.status_code != 200:
+                return await _read_whole(response, request)
+            return _HttpxOpened(
+                response, request.max_body, lambda read: self._alone(partial(self._guarded, trace, read))
+            )
+
+        return await self._exchange(request, trace, begin)
+
+    async def _exchange(self, request: Request, trace: _Trace, read: _Read[R]) -> R:
         if self._client.is_closed:
             raise WireFailure(Failure.CLOSED, sent=False)
-        trace = _Trace()
         body = _outgoing(request)
-        built = self._build(request, body, trace)
-        exchange = partial(self._exchange, built, request.max_body, trace)
-        if isinstance(body, Outgoing):
-            exchange = partial(_feed, body, exchange)
+        exchange = partial(self._guarded, trace, partial(self._send, self._build(request, body, trace), request, read))
         with anyio.move_on_after(request.timeout):
-            # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task
-            # of its own the exchange only ever meets a cancel scope. Our pool throws the one connection away instead.
-            return await (exchange() if self._owned else _in_own_task(exchange))
+            return await self._alone(partial(_feed, body, exchange) if isinstance(body, Outgoing) else exchange)
         raise WireFailure(Failure.TIMEOUT, sent=trace.may_have_left)
+
+    async def _alone(self, work: Callable[[], Awaitable[R]]) -> R:
+        # A foreign pool of httpx 0.28 loses a slot for good when a native cancellation reaches into it; in a task
+        # of its own the work only ever meets a cancel scope. Our pool throws the one connection away instead.
+        return await (work() if self._owned else _in_own_task(work))
 
     def _build(self, request: Request, body: bytes | Outgoing | None, trace: _Trace) -> httpx.Request:
         # A queue in a foreign pool ends a little before the attempt: it then says itself that nothing was sent.
@@ -76,10 +96,11 @@ class HttpxWire:
             built.headers.pop("cookie", None)
         return built
 
-    async def _exchange(self, built: httpx.Request, limit: int, trace: _Trace) -> Response:
+    async def _guarded(self, trace: _Trace, work: Callable[[], Awaitable[R]]) -> R:
+        """What the work gives, or a `WireFailure` for what the HTTP library has raised."""
         library = self._library
         try:
-            return await self._send(built, limit)
+            return await work()
         except WireFailure:
             raise
         except (library.LocalProtocolError, library.UnsupportedProtocol):
@@ -98,15 +119,11 @@ class HttpxWire:
             # httpx says so in plain words only: a closed client, or one whose event loop is gone.
             raise WireFailure(Failure.CLOSED, sent=trace.may_have_left) from None
 
-    async def _send(self, built: httpx.Request, limit: int) -> Response:
+    async def _send(self, built: httpx.Request, request: Request, read: _Read[R]) -> R:
         # An auth that does nothing; None would still take a user name out of the URL.
         auth = self._library.Auth()
         response = await self._client.send(built, stream=True, auth=auth, follow_redirects=False)
-        try:
-            return await _read(response, limit)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
+        return await read(response, request)
 
     def _failure(self, error: Exception, trace: _Trace) -> WireFailure:
         sent = trace.sent or not (trace.spoke or isinstance(error, self._never_sent()))
@@ -127,6 +144,34 @@ class HttpxWire:
         """Close the client if it is ours; one that was given stays open."""
         if self._owned:
             await self._client.aclose()
+
+
+class _HttpxOpened(Opened):
+    """An answer of httpx whose body is still to come."""
+
+    def __init__(self, response: httpx.Response, limit: int, guarded: Callable[[_Work], Awaitable[bytes]]) -> None:
+        self.status, self.headers = response.status_code, _headers_of(response)
+        self._response = response
+        self._limit = limit
+        self._guarded = guarded
+        self._pieces: AsyncGenerator[bytes] | None = None
+
+    async def read(self) -> bytes:
+        """The next piece, unpacked; empty at the end."""
+        return await self._guarded(self._next)
+
+    async def _next(self) -> bytes:
+        if self._pieces is None:
+            chunks, encoding = _chunks_of(self._response, self.headers, self._limit)
+            self._pieces = unpacked(chunks, encoding=encoding, limit=self._limit, status=self.status)
+        return await anext(self._pieces, b"")
+
+    async def aclose(self) -> None:
+        """Give the connection back, or throw it away where there is more to come."""
+        with anyio.CancelScope(shield=True):
+            if self._pieces is not None:
+                await self._pieces.aclose()
+            await self._response.aclose()
 
 
 class _Trace:
@@ -153,19 +198,24 @@ class _Trace:
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.spoke = True
-        if event.endswith("send_request_headers.started"):
-            self.sent = self.sent or not _is_connect(info)
-        elif event == "http11.receive_response_headers.complete":
-            # Version, status, reason, headers.
-            self.status = info["return_value"][1]
-        elif event.endswith("connect_tcp.complete"):
-            self._tcp = info.get("return_value")
-            await self._last_exit()
-        elif event.endswith("start_tls.complete"):
-            await self._last_exit()
-        elif event.endswith("start_tls.failed"):
-            # The HTTP libraries leave the socket open when a handshake is cancelled.
-            await self._hang_up()
+        # Behind the name of the layer: http11, http2, connection, proxy, socks.
+        match event.partition(".")[2]:
+            case "send_request_headers.started":
+                self.sent = self.sent or not _is_connect(info)
+            case "receive_response_headers.complete":
+                if event.startswith("http11."):
+                    # Version, status, reason, headers.
+                    self.status = info["return_value"][1]
+            case "connect_tcp.complete":
+                self._tcp = info.get("return_value")
+                await self._last_exit()
+            case "start_tls.complete":
+                await self._last_exit()
+            case "start_tls.failed":
+                # The HTTP libraries leave the socket open when a handshake is cancelled.
+                await self._hang_up()
+            case _:
+                pass
 
     async def _last_exit(self) -> None:
         # A cancellation that waits for the first moment after connecting costs a pool the connection for good.
@@ -193,7 +243,7 @@ def _outgoing(request: Request) -> bytes | Outgoing | None:
     return Outgoing(request.body(), None if length is None else int(length))
 
 
-async def _feed(body: Outgoing, exchange: Callable[[], Awaitable[Response]]) -> Response:
+async def _feed(body: Outgoing, exchange: Callable[[], Awaitable[R]]) -> R:
     """The answer, or what the body's own source has raised, as it was."""
     try:
         return await exchange()
@@ -204,30 +254,41 @@ async def _feed(body: Outgoing, exchange: Callable[[], Awaitable[Response]]) -> 
     raise failure
 
 
-async def _read(response: httpx.Response, limit: int) -> Response:
-    status = response.status_code
-    headers = {name.lower(): value for name, value in response.headers.items()}
+async def _read_whole(response: httpx.Response, request: Request) -> Response:
+    status, headers = response.status_code, _headers_of(response)
+    try:
+        chunks, encoding = _chunks_of(response, headers, request.max_body)
+        sink = request.sink if status == 200 else None
+        body = await read_body(chunks, encoding=encoding, limit=request.max_body, status=status, sink=sink)
+        return Response(status=status, headers=headers, body=body)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+
+
+def _headers_of(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _chunks_of(response: httpx.Response, headers: Mapping[str, str], limit: int) -> tuple[AsyncIterator[bytes], str]:
+    """The body as it comes, and how it is packed; raises `WireFailure` where it says to be too large."""
     declared = headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 19 and int(declared) > limit:
-        raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
+        detail = f"more than {limit} bytes"
+        raise WireFailure(Failure.TOO_LARGE, sent=True, detail=detail, status=response.status_code)
     if response.is_stream_consumed:
         # A mocked answer may come ready-made, already unpacked.
-        body = await response.aread()
-        if len(body) > limit:
-            raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
-    else:
-        encoding = headers.get("content-encoding", "")
-        body = await read_body(response.aiter_raw(), encoding=encoding, limit=limit, status=status)
-    return Response(status=status, headers=headers, body=body)
+        return response.aiter_bytes(), ""
+    return response.aiter_raw(), headers.get("content-encoding", "")
 
 
-async def _in_own_task(exchange: Callable[[], Awaitable[Response]]) -> Response:
-    responses: list[Response] = []
+async def _in_own_task(work: Callable[[], Awaitable[R]]) -> R:
+    results: list[R] = []
     errors: list[Exception] = []
 
     async def run() -> None:
         try:
-            responses.append(await exchange())
+            results.append(await work())
         except Exception as error:  # noqa: BLE001 - raised below, where no task group wraps it
             errors.append(error)
 
@@ -235,7 +296,7 @@ async def _in_own_task(exchange: Callable[[], Awaitable[Response]]) -> Response:
         group.start_soon(run)
     if errors:
         raise errors.pop()
-    return responses.pop()
+    return results.pop()
 
 
 def _is_certificate(error: BaseException | None) -> bool:
