@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+import shutil
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -42,6 +46,25 @@ def tests_all(session: nox.Session) -> None:
     _run_tests(session)
 
 
+@nox.session(name="tests-lowest")
+def tests_lowest(session: nox.Session) -> None:
+    """The test suite with the oldest version of each dependency that the project says it works with."""
+    constraints = pathlib.Path(session.create_tmp(), "lowest.txt").resolve()
+    constraints.write_text("\n".join(_lowest()) + "\n", encoding="utf-8")
+    session.install("-e", ".[cli,sandbox,yaml]", *_groups("tests"), "-c", str(constraints))
+    session.run("pytest", "-n", "2", "--ignore", "tests/package", *session.posargs)
+
+
+def _lowest() -> list[str]:
+    """The lower bounds of what is installed with the package, as pins."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    return [re.sub(r"(\[.*?\])?>=([^,]+).*", r"==\2", each) for each in needed]
+
+
 @nox.session(name="tests-httpx2")
 def tests_httpx2(session: nox.Session) -> None:
     """The core's tests with an injected httpx2 client."""
@@ -73,7 +96,7 @@ def typing(session: nox.Session) -> None:
     """Check with mypy and pyright, both strict, over the packages and a file that uses the whole API."""
     session.install("-e", ".[cli,sandbox]", *_groups("tests", "typing"))
     session.run("mypy")
-    session.run("mypy", "tests/typing")
+    session.run("mypy", "tests/typing", "tests/third_client", "examples/fastapi_app.py")
     session.run("pyright")
 
 
@@ -93,6 +116,17 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The page of a plan in this machine's Chromium: hostile names, search, languages, print."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        session.skip("there is no Chromium on this machine")
+    session.install("-e", ".[cli,sandbox]", *_groups("tests"))
+    session.run("pytest", "tests/browser", *session.posargs, env={"KLICKDOXIE_BROWSER": found})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
-    """Not there yet: the site comes with the issue on documentation."""
-    session.skip("the documentation site comes with the issue on documentation; until then README.md is all")
+    """Build the site into `site/`, offline and with warnings as errors; zensical builds the same files."""
+    session.install(*_groups("docs"))
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})

@@ -34,9 +34,10 @@ class Doxie(ApiClient):
         admin: Signs the admin calls: a token, a callable that gets one, or client credentials.
         routes: Where each operation is called. The public reference does not tell it, so the default is assumed;
             `Routes.from_openapi(file)` takes the real ones.
-        options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient that stays yours; `timeout` of one
-            attempt and `deadline` of a whole call, in seconds; `retry`; `limit`, rate and concurrency; `read_only`
-            refuses every write before anything is sent; `observers` are told of every call; `clock` for tests.
+        options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient, an aiohttp ClientSession or a `Pool`
+            that stays yours, or `"aiohttp"`; `timeout` of one attempt and `deadline` of a whole call, in seconds;
+            `retry`; `limit`, rate and concurrency; `read_only` refuses every write before anything is sent;
+            `observers` are told of every call; `telemetry=False` tells OpenTelemetry nothing; `clock` for tests.
 
     A call whose credential is missing raises `ConfigError` before anything is sent.
 

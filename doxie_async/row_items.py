@@ -30,16 +30,20 @@ class RowItem:
         payload: What is sent.
         state: Where it stands before anything is sent.
         error: Why it is not sent, as code and message; None for a pending one.
+        name: What it is called in the column of keys; None where there is no such column.
     """
 
     line: int
     payload: Payload = attrs.field(factory=dict[str, object], repr=False)
     state: State = State.PENDING
     error: Mapping[str, str] | None = None
+    name: str | None = attrs.field(default=None, repr=False)
 
     @property
     def key(self) -> str:
         """What tells the row from all others, also from one that took its place."""
+        if self.name is not None:
+            return f"key:{hashlib.sha256(self.name.encode()).hexdigest()}"
         content = json.dumps(self.payload, sort_keys=True).encode()
         return f"{self.line}:{hashlib.sha256(content).hexdigest()[:16]}"
 
@@ -56,12 +60,22 @@ class Payloads:
         header: The names of the columns.
         base: What each row is laid over; where both say something, the row wins.
         keep_empty: Send empty cells as empty texts instead of leaving them out.
+        key: The column whose cells tell the rows apart; None where their lines do.
 
     Raises:
-        ConfigError: Two columns, or a column and the base, cannot both be in one object.
+        ConfigError: Two columns, or a column and the base, cannot both be in one object; or there is no such column.
     """
 
-    def __init__(self, header: Sequence[str], base: Payload | None = None, *, keep_empty: bool = False) -> None:
+    def __init__(
+        self,
+        header: Sequence[str],
+        base: Payload | None = None,
+        *,
+        keep_empty: bool = False,
+        key: str | None = None,
+    ) -> None:
+        self._key = key
+        self._place = None if key is None else _place_of(key, header)
         self._base = base or {}
         self._keep_empty = keep_empty
         self._paths = [tuple(part.strip() for part in name.split(".")) for name in header]
@@ -72,16 +86,20 @@ class Payloads:
     @property
     def settings(self) -> str:
         """A digest of what these payloads depend on beside the rows."""
-        return fingerprint(json.dumps([self._base, self._keep_empty], sort_keys=True))
+        key = [] if self._key is None else [self._key]
+        return fingerprint(json.dumps([self._base, self._keep_empty, *key], sort_keys=True))
 
     def item(self, row: Row) -> RowItem:
-        """What is to be done with a row."""
+        """What is to be done with a row; raises ConfigError for one without a key, where there is a column of keys."""
+        name = self._name_of(row)
         if row.state.strip().casefold() == IN_DOUBT:
-            return RowItem(row.line, state=State.SKIPPED, error={"code": IN_DOUBT, "message": _MARKED})
+            return RowItem(row.line, state=State.SKIPPED, error={"code": IN_DOUBT, "message": _MARKED}, name=name)
         try:
-            return RowItem(row.line, self.of(row))
+            return RowItem(row.line, self.of(row), name=name)
         except ArgumentError as error:
-            return RowItem(row.line, state=State.FAILED, error={"code": "row_invalid", "message": str(error)})
+            return RowItem(
+                row.line, state=State.FAILED, error={"code": "row_invalid", "message": str(error)}, name=name
+            )
 
     def of(self, row: Row) -> Payload:
         """The payload of a row; raises ArgumentError for a row that is not as wide as the header."""
@@ -92,6 +110,21 @@ class Payloads:
             if cell or self._keep_empty:
                 _put(payload, path, cell)
         return payload
+
+    def _name_of(self, row: Row) -> str | None:
+        # Which cell of a row of another width holds the key cannot be known; such a row is never sent.
+        if self._place is None or len(row.cells) != len(self._paths):
+            return None
+        if not (name := row.cells[self._place].strip()):
+            raise ConfigError(f"line {row.line} has no {self._key!r}, which must tell the rows apart (--key)")
+        return name
+
+
+def _place_of(key: str, header: Sequence[str]) -> int:
+    names = [name.strip() for name in header]
+    if key.strip() not in names:
+        raise ConfigError(f"there is no column {key!r} for --key; there are {', '.join(map(repr, names))}")
+    return names.index(key.strip())
 
 
 def _check_paths(paths: Sequence[tuple[str, ...]]) -> None:

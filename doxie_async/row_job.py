@@ -7,7 +7,7 @@ report = await job.run()
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
 from pathlib import Path
@@ -90,6 +90,9 @@ class RowJob:
         table: The file; see `Payloads` for what becomes of its rows.
         base: What each row is laid over.
         keep_empty: Send empty cells, too.
+        key: The column whose cells tell the rows apart, so that a row which is there twice is not sent twice; None
+            tells them apart by their lines.
+        source: What the table was made from, such as the fingerprint of a query; a job is resumed with the same only.
         journal: Where the job is recorded; None for the file's name with `.journal` behind it.
         resume: Go on with the job that is recorded there.
         limit: Send the first so many rows of the file at the most; the others are left for a later run.
@@ -115,6 +118,8 @@ class RowJob:
         *,
         base: Payload | None = None,
         keep_empty: bool = False,
+        key: str | None = None,
+        source: str = "",
         journal: Path | None = None,
         resume: bool = False,
         limit: int | None = None,
@@ -130,7 +135,9 @@ class RowJob:
         self._kind = EventType(kind)
         self._event = event
         self._table = table
-        self._payloads = Payloads(table.header, base, keep_empty=keep_empty)
+        self._payloads = Payloads(table.header, base, keep_empty=keep_empty, key=key)
+        self._key = key
+        self._source = source
         self._path = journal or table.path.with_name(f"{table.path.name}.journal")
         self._resume = resume
         self._limit = limit
@@ -160,7 +167,7 @@ class RowJob:
                 can be resumed.
             JournalError: The journal belongs to another job or another input, or cannot be used.
             ConfigError: There is an unfinished job and `resume` was not given, or the other way round; or the error
-                file would take the place of another file.
+                file would take the place of another file; or two rows have the same key, or one has none.
             TableError: The file cannot be read, or was changed meanwhile.
         """
         self._errors.check()
@@ -199,7 +206,7 @@ class RowJob:
 
     async def _journal(self) -> Journal:
         facts = {
-            "input": await to_thread.run_sync(fingerprint, self._table.path),
+            "input": await to_thread.run_sync(fingerprint, self._table.path, *filter(None, [self._source])),
             "event": self._event,
             "tenant": self._doxie.tenant,
             "settings": fingerprint(self._payloads.settings, self._table.encoding, self._table.separator),
@@ -219,9 +226,20 @@ class RowJob:
         if _is_open(journal.notes):
             return
         rows = self._table.rows()
-        while page := [self._payloads.item(row).entry for row in islice(rows, _PAGE)]:
-            await journal.add(page)
+        while page := [self._payloads.item(row) for row in islice(rows, _PAGE)]:
+            await self._refuse_twins(journal, page)
+            await journal.add([item.entry for item in page])
         await journal.note(planned=True)
+
+    async def _refuse_twins(self, journal: Journal, items: Sequence[RowItem]) -> None:
+        """Refuse two rows with the same key: one of them would be sent, and nobody has said which."""
+        named = [item for item in items if item.name is not None]
+        earlier = await journal.claim([(item.line, [item.key]) for item in named])
+        for item, line in zip(named, earlier, strict=True):
+            if line is not None:
+                raise ConfigError(
+                    f"lines {line} and {item.line} have the same {self._key!r}, which must tell the rows apart (--key)"
+                )
 
     async def _carry_out(self, journal: Journal) -> SendReport:
         try:
@@ -327,6 +345,16 @@ async def send_event(doxie: Doxie, kind: EventType, event: str, payload: Payload
             return await doxie.surveys.create_inquiry(event, payload)
         case EventType.QR_CODE:
             return await doxie.qr_codes.create(event, payload)
+
+
+def is_unfinished(journal: Path) -> bool:
+    """Whether there is a job that may have sent something and is not at its end, or one of another kind.
+
+    Raises:
+        JournalError: The file is not a journal, or it is damaged.
+    """
+    header = read_header(journal)
+    return header is not None and (not header[0].startswith(_JOB) or _is_open(header[2]))
 
 
 def _process_of(result: Record) -> object:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
@@ -16,18 +17,20 @@ from doxie_async.errors import ConfigError
 from doxie_async.models.record import Record
 from doxie_async.models.sending import EventType, MailResult, ProcessResult
 from doxie_async.row_items import Payloads
-from doxie_async.row_job import RowJob, SendReport, send_event
+from doxie_async.row_job import RowJob, SendReport, is_unfinished, send_event
 from klickdoxie_core import Limit, SdkError, command_line
 from klickdoxie_core.command_line import FAILED, OK, STOPPED, complain
 from klickdoxie_core.table import Table, open_table
 from klickdoxie_core.table.overview import Overview, overview
+from klickdoxie_core.table.sql import Query, answered, given_query
 
 _DESCRIPTION = """\
-Send one payload (--data), or one for each row of a CSV file (--rows). Nothing is ever sent again by itself: what may
-have gone out without an answer is told as in doubt. With --rows, a journal beside the file keeps what became of each
-row, so that a stopped job goes on with --resume, and the rows that failed or are in doubt go to an error file, which
-is such a CSV file itself. Exit codes: 0 all sent, 1 something failed or is in doubt, 2 wrong usage, 3 the credentials
-were refused, 4 stopped before the end."""
+Send one payload (--data), or one for each row of a CSV file (--rows) or of a database (--sql). Nothing is ever sent
+again by itself: what may have gone out without an answer is told as in doubt. With rows, a journal beside the file
+keeps what became of each, so that a stopped job goes on with --resume, and the rows that failed or are in doubt go to
+an error file, which is such a CSV file itself. A database is asked once: --resume goes on with the rows that it
+returned then. Exit codes: 0 all sent, 1 something failed or is in doubt, 2 wrong usage, 3 the credentials were refused,
+4 stopped before the end."""
 
 _IN_DOUBT: Final[Mapping[EventType, str]] = {
     EventType.MAILER: "the mail may have gone out",
@@ -36,6 +39,7 @@ _IN_DOUBT: Final[Mapping[EventType, str]] = {
     EventType.QR_CODE: "the QR code may have been created",
 }
 _FOR_ROWS: Final = (
+    "key",
     "keep_empty",
     "journal",
     "resume",
@@ -47,6 +51,8 @@ _FOR_ROWS: Final = (
     "delimiter",
     "dry_run",
 )
+
+_QUERY_JOURNAL: Final = Path("query.journal")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.csv",
         help="columns are keys, and a dot nests, as in customer.name; each row is laid over the object of --data",
     )
+    add("--sql", metavar="URL", help="a database instead, named as by SQLAlchemy; env:NAME takes it from a variable")
+    add("--query", metavar="SELECT", help="what to ask the database")
+    add("--query-file", type=Path, metavar="FILE.sql", help="where that stands instead")
+    add("--key", metavar="COLUMN", help="tells the rows apart: no cell may be empty or there twice; needed with --sql")
     add("--keep-empty", action="store_true", help="send empty cells as empty texts instead of leaving them out")
     add("--dry-run", action="store_true", help="show the columns, send nothing")
     add("--limit", type=command_line.positive_int, metavar="N", help="send the first N rows only, for now")
     add("--resume", action="store_true", help="go on with the job in the journal")
-    add("--journal", type=Path, metavar="PATH", help="default: the name of the file with .journal behind it")
+    add("--journal", type=Path, metavar="PATH", help="default: the name of the file, or query, with .journal behind it")
     add("--errors", type=Path, metavar="PATH", help="for the rows that failed or are in doubt (default: errors.csv)")
     add("--rate", type=command_line.positive_float, metavar="N", help="requests a second at the most")
     add("--concurrency", type=command_line.positive_int, metavar="N", help="rows under way at once (default: 16)")
@@ -79,13 +89,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _send(options: argparse.Namespace) -> int:
     kind = EventType(options.kind.replace("-", "_"))
-    if options.rows is not None:
-        return await _send_rows(kind, options)
+    query = given_query(options.sql, options.query, options.query_file)
+    if query is not None or options.rows is not None:
+        async with _opened(query, options) as table:
+            return await _send_rows(kind, options, table, query)
     if given := [f"--{name.replace('_', '-')}" for name in _FOR_ROWS if getattr(options, name)]:
-        raise ConfigError(f"{', '.join(given)} can be given with --rows only")
+        raise ConfigError(f"{', '.join(given)} can be given with --rows only, or with --sql")
     if options.data is None:
         raise ConfigError(
-            "say what to send: --data FILE for one payload, --rows FILE.csv for one for each row, or both"
+            "say what to send: --data FILE for one payload, --rows FILE.csv or --sql URL for one for each row, or both"
         )
     return await _send_one(kind, options)
 
@@ -125,12 +137,31 @@ def _words(templates: Sequence[object]) -> str:
     return ", ".join(words) or "none"
 
 
-async def _send_rows(kind: EventType, options: argparse.Namespace) -> int:
-    table = open_table(options.rows, encoding=options.encoding, separator=options.delimiter)
+@asynccontextmanager
+async def _opened(query: Query | None, options: argparse.Namespace) -> AsyncGenerator[Table]:
+    """The rows; a query whose job is not at its end is not asked again, since the rows would be others."""
+    if query is None:
+        yield open_table(options.rows, encoding=options.encoding, separator=options.delimiter)
+        return
+    if options.rows is not None:
+        raise ConfigError("rows come either from a file (--rows) or from a database (--sql)")
+    if options.encoding or options.delimiter:
+        raise ConfigError("--encoding and --delimiter say how a file is written; a database needs neither")
+    if options.key is None:
+        raise ConfigError(
+            "--sql needs --key COLUMN, which tells the rows apart: a join that returns a row twice would send it twice"
+        )
+    journal = None if options.dry_run else options.journal or _QUERY_JOURNAL
+    again = journal is not None and (options.resume or is_unfinished(journal))
+    async with answered(query, journal, again=again) as table:
+        yield table
+
+
+async def _send_rows(kind: EventType, options: argparse.Namespace, table: Table, query: Query | None) -> int:
     # What cannot become a payload is told before anything else is done.
-    Payloads(table.header, options.data)
+    Payloads(table.header, options.data, key=options.key)
     found = overview(table, options.limit)
-    _say(json.dumps(_columns_event(table, found)) if options.json else _columns_text(table, found))
+    _say(json.dumps(_columns_event(table, found, query)) if options.json else _columns_text(table, found, query))
     if options.dry_run:
         if not options.json:
             _say("dry run: nothing was sent")
@@ -145,7 +176,9 @@ async def _send_rows(kind: EventType, options: argparse.Namespace) -> int:
             table,
             base=options.data,
             keep_empty=options.keep_empty,
-            journal=options.journal,
+            key=options.key,
+            source=query.fingerprint if query else "",
+            journal=options.journal or (_QUERY_JOURNAL if query else None),
             resume=options.resume,
             limit=options.limit,
             concurrency=concurrency,
@@ -162,13 +195,14 @@ async def _send_rows(kind: EventType, options: argparse.Namespace) -> int:
     return STOPPED if report.stopped else OK if report.clean else FAILED
 
 
-def _columns_event(table: Table, found: Overview) -> Mapping[str, object]:
+def _columns_event(table: Table, found: Overview, query: Query | None) -> Mapping[str, object]:
     columns = [
         {"column": name, "filled": fill.count, "looks_like": fill.samples}
         for name, fill in zip(table.header, found.fills, strict=True)
     ]
     return {
         "event": "columns",
+        **({"database": query.database} if query else {}),
         "file": str(table.path),
         "encoding": table.encoding,
         "separator": table.separator,
@@ -177,14 +211,16 @@ def _columns_event(table: Table, found: Overview) -> Mapping[str, object]:
     }
 
 
-def _columns_text(table: Table, found: Overview) -> str:
+def _columns_text(table: Table, found: Overview, query: Query | None) -> str:
     separator = "tab" if table.separator == "\t" else repr(table.separator)
+    said = f"{table.path.name}: {found.rows:,} rows, {table.encoding}, separator {separator}"
+    if query:
+        said = f"{query.database}: {found.rows:,} rows"
     rows = [
         (" ".join(name.split()), f"{fill.count:,}", "  ".join(fill.samples))
         for name, fill in zip(table.header, found.fills, strict=True)
     ]
     lines = command_line.columns([("column", "filled", "looks like"), *rows]).split("\n")
-    said = f"{table.path.name}: {found.rows:,} rows, {table.encoding}, separator {separator}"
     return "\n".join([said, *(f"  {line}" for line in lines)])
 
 

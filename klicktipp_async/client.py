@@ -39,9 +39,10 @@ class KlickTipp(ApiClient):
         auth: `KeyPair(username, developer_key, customer_key)` or `SessionLogin(username, password)`.
         field_schema: The types of the account's data fields, so that `fields=` takes Python values and
             `Contact.field()` returns them.
-        options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient that stays yours; `timeout` of one
-            attempt and `deadline` of a whole call, in seconds; `retry`; `limit`, rate and concurrency; `read_only`
-            refuses every write before anything is sent; `observers` are told of every call; `clock` for tests.
+        options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient, an aiohttp ClientSession or a `Pool`
+            that stays yours, or `"aiohttp"`; `timeout` of one attempt and `deadline` of a whole call, in seconds;
+            `retry`; `limit`, rate and concurrency; `read_only` refuses every write before anything is sent;
+            `observers` are told of every call; `telemetry=False` tells OpenTelemetry nothing; `clock` for tests.
 
     Attributes:
         contacts: People, their tags and their subscription.

@@ -44,7 +44,8 @@ class Sandbox(SandboxBase):
         tenant: The tenant's slug; any other is unknown.
         routes: Where each operation is called; None for the table that a client assumes.
         clock: `now` dates what happens, by default from 2025-01-01 UTC on, one second later each time; `monotonic`
-            drives the rate limit and the tokens, `sleep` the latency.
+            drives the rate limit and the tokens, `sleep` the latency. The clients have the same, unless told
+            otherwise.
         wire_format: How answers are written; may be changed at any time.
         webhook_transport: What carries webhooks instead of the network; it is closed with the sandbox.
 
@@ -114,13 +115,12 @@ class Sandbox(SandboxBase):
             admin: Signs the admin calls; by default the sandbox's own token, None for nobody.
             options: As for `Doxie`.
         """
-        reaching_here: ClientOptions = {"base_url": self.base_url, "http": self.http_client(), **options}
         client = Doxie(
             self.tenant,
             api_user=Basic(self.username, self.password) if isinstance(api_user, Unset) else api_user,
             admin=Bearer(self.token) if isinstance(admin, Unset) else admin,
             routes=self.routes,
-            **reaching_here,
+            **self._reaching_here(options),
         )
         self._open.push_async_callback(client.aclose)
         return client

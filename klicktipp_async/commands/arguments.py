@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from klickdoxie_core.command_line import positive_int
 from klickdoxie_core.options import UNSET, Unset
+from klickdoxie_core.table.sql import given_query
 from klicktipp_async.crm import Mapping
 from klicktipp_async.errors import ConfigError
 
+_NO_FILE: Final = Path("query")
+"""What a job without a file is called."""
 _OPT_IN_NEEDED: Final = """\
 say which opt-in process new contacts go through; there is no silent default, since it is about their consent:
   --opt-in ID       a process of the account, which may or may not ask them to confirm
@@ -20,9 +23,15 @@ a mapping in a file may name it as opt_in, too"""
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
-    """The file, and how it is written."""
+    """The file, and how it is written; or the query whose rows are taken instead."""
+    source = parser.add_mutually_exclusive_group(required=True).add_argument
+    source(
+        "file", nargs="?", metavar="FILE.csv", type=Path, default=_NO_FILE, help="separator and encoding are found out"
+    )
+    source("--sql", metavar="URL", help="a database instead, named as by SQLAlchemy; env:NAME takes it from a variable")
     add = parser.add_argument
-    add("file", metavar="FILE.csv", type=Path, help="separator and encoding are found out")
+    add("--query", metavar="SELECT", help="what to ask the database")
+    add("--query-file", type=Path, metavar="FILE.sql", help="where that stands instead")
     add("--encoding", metavar="NAME", help="of the file, instead of the one found out")
     add("--delimiter", metavar="CHARACTER", help="between cells, instead of the one found out; also: tab")
     add("--limit", type=positive_int, metavar="N", help="take the first N rows only")
@@ -37,16 +46,30 @@ def add_job(parser: argparse.ArgumentParser) -> None:
         help="the opt-in process of new contacts; must be named here or in the mapping",
     )
     add("--resume", action="store_true", help="go on with a job that was broken off")
-    add("--journal", type=Path, metavar="PATH", help="where the job keeps its record (default: FILE.csv.journal)")
+    add(
+        "--journal",
+        type=Path,
+        metavar="PATH",
+        help="where the job keeps its record (default: FILE.csv.journal, or query.journal)",
+    )
     add("--errors", type=Path, default=Path("errors.csv"), metavar="PATH", help="for the rows that do not arrive")
     add("--language", choices=("en", "de"), default="en", help="of the plan, the reasons and the summary")
     add("--json", action="store_true", help="print one line of JSON for each event")
 
 
 def job_options(options: argparse.Namespace) -> dict[str, Any]:
-    """What these arguments say of a `FileJob`, but for the opt-in process and the journal."""
+    """What these arguments say of a `FileJob`, but for the opt-in process and the journal.
+
+    Raises:
+        ConfigError: The query cannot be, or is to be read as a file is.
+    """
+    # A dot with three digits behind it would part thousands.
+    query = given_query(options.sql, options.query, options.query_file, decimal=",")
+    if query is not None and (options.encoding or options.delimiter):
+        raise ConfigError("--encoding and --delimiter say how a file is written; a database needs neither")
     return {
         "file": options.file,
+        "query": query,
         "encoding": options.encoding,
         "separator": options.delimiter,
         "limit": options.limit,

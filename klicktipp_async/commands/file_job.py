@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from collections.abc import Mapping as Facts
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from klickdoxie_core.options import Unset
 from klickdoxie_core.progress import Progress
 from klickdoxie_core.table import ErrorFile, Table, TableError, open_table
 from klickdoxie_core.table.overview import overview
+from klickdoxie_core.table.sql import Query, answered
 from klicktipp_async.client import KlickTipp
 from klicktipp_async.commands.render import Shown, Summary, plan_json, plan_text, targets
 from klicktipp_async.commands.source import check_report, source_rows, write_errors, write_report
 from klicktipp_async.commands.words import word
 from klicktipp_async.crm import ContactSync, Mapping, Segments, SyncPlan, SyncReport
 from klicktipp_async.crm.guess import guess
+from klicktipp_async.crm.plan_page import check_page
 from klicktipp_async.crm.reasons import Language
 from klicktipp_async.errors import ConfigError
 
@@ -34,7 +36,8 @@ class FileJob:
     """What the user asks for.
 
     Attributes:
-        file: The CSV file.
+        file: The CSV file; with a query what the job is called, since there is none.
+        query: What a database is asked for the rows; None to read them from the file.
         encoding: Its encoding; None to find it out.
         separator: What stands between two cells; None to find it out.
         limit: Rows to take at the most; None for all.
@@ -49,12 +52,15 @@ class FileJob:
         journal: Where the job keeps its record; None for nowhere, which is for plans that are not carried out.
         errors: Where the rows go that do not arrive.
         report: Where every row is told; None for nowhere.
+        page: Where a plan that is not carried out goes as a page to look at; None for nowhere.
+        page_language: The language that the page shows at first; None for that of the browser.
         concurrency: Rows under way at once.
         language: The language of all that is printed.
         as_json: Whether events are printed as lines of JSON.
     """
 
     file: Path
+    query: Query | None = None
     encoding: str | None
     separator: str | None
     limit: int | None
@@ -69,6 +75,8 @@ class FileJob:
     journal: Path | None
     errors: Path
     report: Path | None = None
+    page: Path | None = None
+    page_language: Language | None = None
     concurrency: int
     language: Language
     as_json: bool
@@ -78,17 +86,54 @@ async def run_file(kt: KlickTipp, job: FileJob) -> int:
     """Do what is asked for, tell about it, and return the exit code.
 
     Raises:
-        ConfigError: The file, the mapping, the journal or a file beside it cannot be as asked for; nothing was sent.
+        ConfigError: The file or query, the mapping, the journal or a file beside it cannot be as asked for; nothing was
+            sent.
         JobStopped: Going on was senseless; the summary was told before.
         SdkError: The account could not be read; or it could not be written, and the summary was told before.
     """
-    table = open_table(job.file, encoding=job.encoding, separator=job.separator)
-    ErrorFile(job.errors, table).check()
-    if job.report:
-        check_report(job.report, (job.file, job.errors))
-    mapping = job.mapping or guess(table.header, await kt.fields.all())
-    with closing(_Run(kt, job, table, attrs.evolve(mapping, **job.overrides))) as run:
-        return await run.go()
+    async with _opened(kt, job) as table:
+        ErrorFile(job.errors, table).check()
+        if job.report:
+            check_report(job.report, (table.path, job.errors))
+        if job.page:
+            check_page(job.page, (table.path, job.errors, *(path for path in (job.report, job.journal) if path)))
+        mapping = job.mapping or guess(table.header, await kt.fields.all())
+        with closing(_Run(kt, job, table, attrs.evolve(mapping, **job.overrides))) as run:
+            return await run.go()
+
+
+@asynccontextmanager
+async def _opened(kt: KlickTipp, job: FileJob) -> AsyncGenerator[Table]:
+    """The rows; a query whose job goes on is not asked again, since the rows would be others."""
+    if job.query is None:
+        yield open_table(job.file, encoding=job.encoding, separator=job.separator)
+        return
+    again = False
+    if job.journal:
+        # What the columns are is not known yet; of the journal any mapping can tell.
+        mapping = job.mapping or Mapping(email="email")
+        sync = ContactSync(kt, mapping=mapping, opt_in_id=None, journal=job.journal, look_up=job.look_up)
+        again = await _goes_on(job, job.journal, sync)
+    async with answered(job.query, job.journal, again=again) as table:
+        yield table
+
+
+async def _goes_on(job: FileJob, path: Path, sync: ContactSync) -> bool:
+    """Whether what the journal holds is carried out; refuse to begin anew what is half done, or go on with nothing."""
+    exists = read_header(path) is not None
+    if job.resume and not exists:
+        raise ConfigError(f"there is nothing to resume: {path} is not there")
+    if job.resume or not exists:
+        return exists
+    report = await sync.report()
+    # What is in doubt is looked up by every new plan of a sync, and never by an import.
+    if (report.left and report.begun) or (report.unknown and not job.look_up):
+        raise ConfigError(
+            f"{path} belongs to a job that did not come to its end; go on with it by --resume, or delete the file "
+            "to begin anew, also with the rows that were sent"
+        )
+    # It came to its end, or is to be made once more; a plan that was looked at is carried out as it stands.
+    return job.send and job.look_up and not report.begun
 
 
 class _Run:
@@ -121,8 +166,8 @@ class _Run:
         """Do it, and return the exit code."""
         job = self._job
         await self._sync.check(self._table.header)
-        if job.journal:
-            await self._check_journal(job.journal)
+        if job.journal and not await _goes_on(job, job.journal, self._sync) and read_header(job.journal) is not None:
+            _remove(job.journal)
         found = overview(self._table, limit=job.limit)
         shown = Shown(
             table=self._table,
@@ -130,6 +175,9 @@ class _Run:
             targets=targets(self._mapping, self._table.header),
             opt_in_name=self._sync.opt_in_name or "",
         )
+        if job.query:
+            database, path = job.query.database, str(self._table.path)
+            self._tell({"event": "query", "database": database, "rows_file": path}, f"{database} -> {path}")
         self._tell(shown.as_json(), shown.text(job.language))
         with stopped_by_signal(self._stop):
             plan = await self._plan(found.rows)
@@ -138,36 +186,25 @@ class _Run:
                 return STOPPED
             self._tell(plan_json(plan), plan_text(plan, job.language))
             if not job.send:
+                await self._write_page()
                 self._say("nothing_sent" if job.journal is None else "planned")
                 return OK
             return await self._send(plan)
 
-    async def _check_journal(self, path: Path) -> None:
-        """Refuse to begin anew what is half done, and to go on with what was never begun."""
-        job = self._job
-        exists = read_header(path) is not None
-        if job.resume and not exists:
-            raise ConfigError(f"there is nothing to resume: {path} is not there")
-        if job.resume or not exists:
-            return
-        report = await self._sync.report()
-        # What is in doubt is looked up by every new plan of a sync, and never by an import.
-        if (report.left and report.begun) or (report.unknown and not job.look_up):
-            raise ConfigError(
-                f"{path} belongs to a job that did not come to its end; go on with it by --resume, or delete the file "
-                "to begin anew, also with the rows that were sent"
-            )
-        if report.begun or not (job.send and job.look_up):
-            # It came to its end, or is to be made once more; a plan that was looked at is carried out as it stands.
-            _remove(path)
-
     async def _plan(self, rows: int) -> SyncPlan:
         job, table = self._job, self._table
         given = source_rows(table, limit=job.limit, in_doubt_again=job.look_up)
-        source = fingerprint(job.file, table.encoding, table.separator, str(job.limit))
+        asked = [job.query.fingerprint] if job.query else []
+        source = fingerprint(table.path, table.encoding, table.separator, str(job.limit), *asked)
         # Only reading from the service takes time.
         with self._displayed() if job.look_up else nullcontext():
             return await self._sync.plan(given, total=rows, source=source)
+
+    async def _write_page(self) -> None:
+        job = self._job
+        if job.page:
+            await self._sync.write_page(job.page, title=job.file.name, language=job.page_language)
+            self._tell({"event": "page", "page": str(job.page)}, f"{word('page', job.language)} {job.page}")
 
     async def _send(self, plan: SyncPlan) -> int:
         try:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from klickdoxie_core import command_line
 from klicktipp_async.commands import arguments
 from klicktipp_async.commands.account import CREDENTIALS, add_account_options, client_from
 from klicktipp_async.commands.file_job import FileJob, run_file
 from klicktipp_async.crm import Mapping, Segments
+from klicktipp_async.errors import ConfigError
+
+_PAGES: Final = frozenset({".html", ".htm"})
+_REPORT_HELP: Final = """\
+what became of each row (default: FILE.csv.report.csv). Without --apply a name such as plan.html gets the plan, as a
+page for people who have to say yes to it; it holds personal data"""
 
 
 def add_sync(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +38,16 @@ def add_sync(parser: argparse.ArgumentParser) -> None:
         help='what the tags of segments begin with (default: that of the mapping, or "[CRM] ")',
     )
     add("--tag", action="append", default=[], metavar="NAME", help="a tag for every contact; repeatable")
-    add("--report", type=Path, metavar="PATH", help="what became of each row (default: FILE.csv.report.csv)")
+    add("--report", type=Path, metavar="PATH", help=_REPORT_HELP)
+    add("--report-language", choices=("en", "de"), help="of plan.html at first (default: the browser's)")
     arguments.add_job(parser)
     add_account_options(parser)
 
 
 async def _sync(options: argparse.Namespace) -> int:
     mapping = Mapping.from_toml(options.mapping)
+    send = options.apply or (options.resume and not options.plan)
+    report, page = _report_and_page(options, send=send)
     job = FileJob(
         **arguments.job_options(options),
         mapping=mapping,
@@ -45,9 +55,29 @@ async def _sync(options: argparse.Namespace) -> int:
         segments=None if options.prefix is None else Segments(options.prefix),
         tags=options.tag,
         look_up=True,
-        send=options.apply or (options.resume and not options.plan),
+        send=send,
         journal=arguments.journal(options),
-        report=options.report or Path(f"{options.file}.report.csv"),
+        report=report,
+        page=page,
+        page_language=options.report_language,
     )
     async with client_from(options) as kt:
         return await run_file(kt, job)
+
+
+def _report_and_page(options: argparse.Namespace, *, send: bool) -> tuple[Path, Path | None]:
+    """Where the rows are told, and where the plan goes as a page; None for nowhere.
+
+    Raises:
+        ConfigError: A page is asked for of a plan that is carried out at once.
+    """
+    named: Path | None = options.report
+    usual = Path(f"{options.file}.report.csv")
+    if named is None or named.suffix.lower() not in _PAGES:
+        return named or usual, None
+    if send:
+        raise ConfigError(
+            f"{named} is the name of a page, which shows a plan before it is carried out; write it with --plan, and "
+            "give the report of --apply another name, such as report.csv"
+        )
+    return usual, named

@@ -30,6 +30,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "seconds": ("seconds", "Sekunden"),
     "errors": ("the rows that did not arrive are in", "die nicht angekommenen Zeilen stehen in"),
     "report": ("what became of each row is in", "was aus jeder Zeile wurde, steht in"),
+    "page": ("the plan to look at is in", "der Plan zum Ansehen steht in"),
     "stopped": ("stopped before the end", "vor dem Ende angehalten"),
     "unfinished": (
         "stopped before the end: the same command with --resume goes on",

@@ -229,6 +229,20 @@ async def plan_in(journal: Journal, book: Book) -> SyncPlan:
     )
 
 
+async def unsent_plan_in(journal: Journal, book: Book) -> SyncPlan:
+    """The plan that stands in an open journal, as long as nothing of it was carried out.
+
+    Raises:
+        ConfigError: It was not made to its end, or rows of it were sent already.
+    """
+    plan = await plan_in(journal, book)
+    if not plan.complete:
+        raise ConfigError("the plan was not made to its end; call plan() again with the same rows")
+    if (await report_in(journal, book, stopped=False)).begun:
+        raise ConfigError("rows of the plan were sent already; a page shows a plan before that")
+    return plan
+
+
 async def report_in(journal: Journal, book: Book, *, stopped: bool) -> SyncReport:
     """What has become of the plan in an open journal."""
     found = await journal.counts()

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -25,8 +26,18 @@ from klicktipp_async.crm.identity import Identity
 from klicktipp_async.crm.mapping import Mapping as ColumnMapping
 from klicktipp_async.crm.mapping import MappingError, Segments
 from klicktipp_async.crm.planner import Planner, Rows
+from klicktipp_async.crm.reasons import Language
 from klicktipp_async.crm.reference import Reference
-from klicktipp_async.crm.report import UNSETTLED, Figures, SyncPlan, SyncReport, is_planned, plan_in, report_in
+from klicktipp_async.crm.report import (
+    UNSETTLED,
+    Figures,
+    SyncPlan,
+    SyncReport,
+    is_planned,
+    plan_in,
+    report_in,
+    unsent_plan_in,
+)
 from klicktipp_async.crm.rows import Action, Written, error_of, essence, plan_of
 from klicktipp_async.errors import ArgumentError, ConfigError
 
@@ -201,6 +212,45 @@ class ContactSync:
         with our_errors():
             async with await self._book.reopen() as journal:
                 return await report_in(journal, self._book, stopped=False)
+
+    async def write_page(
+        self, path: str | os.PathLike[str], *, title: str = "", language: Language | None = None
+    ) -> None:
+        """Write the plan that stands in the journal as an HTML page, for people who have to say yes to it.
+
+        The page is one file that loads nothing, in English and German, and readable for its owner only: it holds
+        personal data. Tags are counted in the account, with one call for each of the 30 that change most.
+
+        Args:
+            path: The file; the page of an earlier plan is replaced as a whole.
+            title: What the rows are from, such as the name of a file.
+            language: The language that is shown at first; None for that of the browser.
+
+        Raises:
+            ConfigError: There is no plan, it was not made to its end, or rows of it were sent already; or the file is
+                something else than the page of an earlier plan.
+            JournalError: The journal is damaged, or in use.
+            SdkError: The account could not be read.
+            OSError: The file cannot be written.
+        """
+        # What makes pages is not for every sync.
+        from klicktipp_async.crm.plan_page import Page, check_page, write_page  # noqa: PLC0415
+        from klicktipp_async.crm.plan_page_facts import digest_of  # noqa: PLC0415
+
+        check_page(Path(path))
+        account = await self._ready()
+        with our_errors():
+            async with await self._book.reopen() as journal:
+                plan = await unsent_plan_in(journal, self._book)
+                page = Page(
+                    plan=plan,
+                    title=title,
+                    language=language,
+                    opt_in_name=self.opt_in_name or "",
+                    fields=account.reference.fields,
+                    digest=await digest_of(journal, account.rules.schema, self._kt, account.reference),
+                )
+                await write_page(Path(path), page, journal)
 
     def stop(self) -> None:
         """End a running `plan` or `apply` in good order; what is under way is finished. May be called by a signal."""

@@ -60,8 +60,8 @@ class Contacts(KlickTippResource):
 
         Raises:
             AddressUnsubscribed: The address has unsubscribed; it stays so.
-            AddressBlocked, InvalidEmail, InvalidPhone, SmsNumberTaken, FieldValidationError, OptInNotFound,
-            TagNotFound: As their names say.
+            AddressBlocked, InvalidEmail, InvalidPhone, SmsNumberTaken: As their names say.
+            FieldValidationError, OptInNotFound, TagNotFound: Likewise.
             ArgumentError: A value that cannot be sent; nothing was sent.
         """
         if email is None and sms_number is None:

@@ -16,13 +16,12 @@ SESSION_NAME: Final = "SSESS5f1d0c2a9b7e4c83a6d2e1f09b8c7d6e"
 
 def login(store: Store, ask: Ask) -> Reply:
     """Login."""
-    if _session(ask) in store.sessions:
+    if store.is_live(_session(ask)):
         raise Refused(406, [Text.LOGGED_IN])
     username, password = ask.required("username"), ask.required("password")
     if not (_same(username, store.credentials.username) and _same(password, store.credentials.password)):
         raise Refused(401, [Text.WRONG_LOGIN])
-    session = store.token("session")[:43]
-    store.sessions.add(session)
+    session = store.begin_session()
     payload = {"sessid": session, "session_name": SESSION_NAME, "account": _account(store.credentials)}
     return Reply(payload=payload, headers={"set-cookie": f"{SESSION_NAME}={session}; path=/; secure; httponly"})
 
@@ -30,9 +29,9 @@ def login(store: Store, ask: Ask) -> Reply:
 def logout(store: Store, ask: Ask) -> list[bool]:
     """Logout from API."""
     session = _session(ask)
-    if session not in store.sessions:
+    if session is None or not store.is_live(session):
         raise Refused(406, [Text.NOT_LOGGED_IN])
-    store.sessions.remove(session)
+    del store.sessions[session]
     return [True]
 
 
@@ -55,7 +54,7 @@ def get_account(store: Store, ask: Ask) -> dict[str, object]:
 
 def require_access(store: Store, ask: Ask) -> None:
     """Raise `Refused` unless the request carries a live session or the account's pair of keys."""
-    if not (_session(ask) in store.sessions or _signed(store.credentials, ask)):
+    if not (store.is_live(_session(ask)) or _signed(store.credentials, ask)):
         raise Refused(403, [Text.ACCESS_DENIED])
 
 

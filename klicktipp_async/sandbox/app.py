@@ -34,7 +34,8 @@ class Sandbox(SandboxBase):
 
     Args:
         clock: `now` dates what happens, by default from 2025-01-01 UTC on, one second later each time; `monotonic`
-            drives the rate limit and `sleep` the latency.
+            drives the rate limit and the sessions, `sleep` the latency. The clients have the same unless told
+            otherwise.
         first_id: The id of the first contact.
         wire_format: How answers are written; may be changed at any time.
     """
@@ -46,7 +47,7 @@ class Sandbox(SandboxBase):
     ) -> None:
         super().__init__([self._route(operation) for operation in OPERATIONS], clock=clock)
         self.wire_format = wire_format or WireFormat()
-        self._store = Store(self.clock.now, first_id)
+        self._store = Store(self.clock, first_id)
         self._controls["POST", "/_sandbox/expire-sessions"] = self.expire_sessions
         self.username = self._store.credentials.username
         self.password = self._store.credentials.password
@@ -97,6 +98,15 @@ class Sandbox(SandboxBase):
         client = Listbuilding(key, field_schema=field_schema, **self._reaching_here(options))
         self._open.push_async_callback(client.aclose)
         return client
+
+    @property
+    def session_lifetime(self) -> float:
+        """Seconds that a session holds from its login on; infinite at first. A change is for the logins to come."""
+        return self._store.session_lifetime
+
+    @session_lifetime.setter
+    def session_lifetime(self, seconds: float) -> None:
+        self._store.session_lifetime = seconds
 
     @property
     def contacts(self) -> Mapping[int, StoredContact]:
@@ -181,9 +191,6 @@ class Sandbox(SandboxBase):
             "confirmation_mails": mails.total(),
             "duplicate_confirmation_mails": mails.total() - len(mails),
         }
-
-    def _reaching_here(self, options: ClientOptions) -> ClientOptions:
-        return {"base_url": self.base_url, "http": self.http_client(), **options}
 
     def _known(self, email: str) -> StoredContact:
         contact = self.contact(email)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 import attrs
 
+from klickdoxie_core.clock import Clock
 from klicktipp_async.field_schema import FieldType
 from klicktipp_async.sandbox.rules import STANDARD_FIELDS
 
@@ -117,7 +118,7 @@ class Credentials:
 class Store:
     """One account. Each look-up by id, key, e-mail address, SMS number or name is a dictionary's."""
 
-    def __init__(self, clock: Callable[[], float], first_contact: int) -> None:
+    def __init__(self, clock: Clock, first_contact: int) -> None:
         self._clock = clock
         self.credentials = Credentials()
         self.contacts: dict[int, StoredContact] = {}
@@ -130,7 +131,8 @@ class Store:
         }
         self.opt_ins: dict[int, StoredOptIn] = {}
         self.api_keys: dict[str, StoredApiKey] = {}
-        self.sessions: set[str] = set()
+        self.session_lifetime = math.inf
+        self.sessions: dict[str, float] = {}
         self.blocked: set[str] = set()
         self.confirmation_mails: Counter[str] = Counter()
         self._by_email: dict[str, StoredContact] = {}
@@ -141,11 +143,21 @@ class Store:
 
     def now(self) -> int:
         """Seconds since 1970 UTC."""
-        return int(self._clock())
+        return int(self._clock.now())
 
     def token(self, kind: str) -> str:
         """A text as random as it looks is not: the first, second, third of its kind."""
         return hashlib.sha256(f"{kind} {self._made_so_far(kind)}".encode()).hexdigest()
+
+    def begin_session(self) -> str:
+        """A new session, which holds for the lifetime that is set now."""
+        session = self.token("session")[:43]
+        self.sessions[session] = self._clock.monotonic() + self.session_lifetime
+        return session
+
+    def is_live(self, session: str | None) -> bool:
+        """Whether this is a session that still holds."""
+        return session is not None and self._clock.monotonic() < self.sessions.get(session, -math.inf)
 
     def with_email(self, email: str) -> StoredContact | None:
         """The contact with this address, whatever its case."""

@@ -12,10 +12,10 @@ from klickdoxie_core.auth.session_cookie import SessionCookie
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.bulk import Outcome, bulk
 from klickdoxie_core.call import Call, Effect, Reader
-from klickdoxie_core.client import ApiClient
+from klickdoxie_core.client import ApiClient, ClientOptions
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.convert import ShapeError, Undecodable, new_converter, wire_name
-from klickdoxie_core.dialect import Dialect, Explained
+from klickdoxie_core.convert import ShapeError, Undecodable, new_converter, structure, wire_name
+from klickdoxie_core.dialect import Dialect, Explained, family_of
 from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import (
     ArgumentError,
@@ -48,6 +48,7 @@ from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.observe import Attempt, Exchange, Observer, Recording, recording
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
 from klickdoxie_core.pages import Page, Pages, by_cursor, by_number
+from klickdoxie_core.pool import Pool
 from klickdoxie_core.progress import Progress
 from klickdoxie_core.redact import Secret
 from klickdoxie_core.resource import Resource
@@ -67,6 +68,7 @@ __all__ = [
     "Call",
     "CertificateRejected",
     "ClientCredentials",
+    "ClientOptions",
     "Clock",
     "ConfigError",
     "Conflict",
@@ -94,6 +96,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Pages",
+    "Pool",
     "Progress",
     "RateLimited",
     "ReadOnlyError",
@@ -121,8 +124,10 @@ __all__ = [
     "bulk",
     "by_cursor",
     "by_number",
+    "family_of",
     "new_converter",
     "recording",
+    "structure",
     "wire_name",
 ]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, overload
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cattrs
@@ -27,14 +28,16 @@ from klickdoxie_core.judge import Budget
 from klickdoxie_core.limiter import Limiter
 from klickdoxie_core.observe import Announcer, Observer
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core.pool import Pool, wire_for
+from klickdoxie_core.redact import mask
 from klickdoxie_core.version import VERSION
 from klickdoxie_core.wire.base import Wire
-from klickdoxie_core.wire.httpx_wire import HttpxWire
 
 if TYPE_CHECKING:
-    import aiohttp
-    import httpx
-    from typing_extensions import TypeForm, TypeIs
+    from typing_extensions import TypeForm
+
+    from klickdoxie_core.pool import Http
+    from klickdoxie_core.telemetry import Telemetry
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -46,13 +49,14 @@ class ClientOptions(TypedDict, total=False):
     """The keywords of every client that have a default; see `ApiClient`."""
 
     base_url: str
-    http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None
+    http: Http
     timeout: float
     deadline: float
     retry: Retry | None
     limit: Limit | None
     read_only: bool
     observers: Sequence[Observer]
+    telemetry: bool
     clock: Clock | None
 
 
@@ -61,8 +65,10 @@ class ApiClient:
 
     Use it as `async with Client(...) as client:` or close it with `aclose()`. A client belongs to one event loop.
 
-    With `http` it uses an httpx client or an aiohttp session of yours, which stays open; `http="aiohttp"` makes a
-    session of its own. aiohttp takes less of the processor for each call, and works on asyncio only.
+    With `http` it uses an httpx client, an aiohttp session or a `Pool` of yours, which stays open; `http="aiohttp"`
+    makes a session of its own. aiohttp takes less of the processor for each call, and works on asyncio only.
+
+    Where the OpenTelemetry API is installed, each call has a span and is measured; `telemetry=False` leaves that out.
 
     Class attributes that a subclass sets:
         product: How the client introduces itself in `User-Agent`.
@@ -79,25 +85,27 @@ class ApiClient:
         auth: Mapping[str, Scheme[Any]],
         *,
         base_url: str,
-        http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None = None,
+        http: Http = None,
         timeout: float = 30.0,
         deadline: float = 120.0,
         retry: Retry | None = None,
         limit: Limit | None = None,
         read_only: bool = False,
         observers: Sequence[Observer] = (),
+        telemetry: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self._check_kinds({"limit": (limit, Limit), "clock": (clock, Clock)})
+        self._check_kinds({"limit": (limit, Limit), "telemetry": (telemetry, bool), "clock": (clock, Clock)})
         clock = clock or Clock()
         try:
             self._options = Options(timeout=timeout, deadline=deadline, retry=Retry() if retry is None else retry)
         except (TypeError, ValueError) as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
         self._owner = True
+        url, announcer = self._checked_url(base_url), Announcer(observers)
         self._leases = {name: Lease(scheme, self._run_unsigned, clock) for name, scheme in auth.items()}
         self._engine = Engine(
-            base_url=self._checked_url(base_url),
+            base_url=url,
             headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": self._user_agent()},
             read_only=read_only,
             wire=self._make_wire(http, clock),
@@ -105,9 +113,10 @@ class ApiClient:
             dialect=self.dialect,
             leases=self._leases,
             missing=self.missing,
-            limiter=Limiter(limit or Limit(), clock),
+            limiter=Limiter(limit or Limit(), clock, http.slots if isinstance(http, Pool) else None),
             budget=Budget(self._options.retry.budget),
-            announcer=Announcer(observers),
+            announcer=announcer,
+            telemetry=_telemetry_of(self.product, url, announcer) if telemetry else None,
             clock=clock,
             home=Home(),
         )
@@ -179,11 +188,12 @@ class ApiClient:
             SdkError: As every other call does.
         """
         verb = method.upper()
-        template = self._checked_path(path)
+        template, values = _template_of(self._checked_path(path))
         call: Call[object] = Call(
             operation=f"{verb} {template}",
             method=verb,
             template=template,
+            path=values,
             into=into,
             body=body,
             query=query,
@@ -243,20 +253,11 @@ class ApiClient:
     async def _run_unsigned(self, call: Call[T], /) -> T:
         return await self._engine.run(call, self._options)
 
-    def _make_wire(
-        self, http: httpx.AsyncClient | aiohttp.ClientSession | Literal["aiohttp"] | None, clock: Clock
-    ) -> Wire:
-        if http is None:
-            return HttpxWire.default(clock.monotonic)
+    def _make_wire(self, http: Http, clock: Clock) -> Wire:
         try:
-            if http == "aiohttp":
-                return _aiohttp_wire(None)
-            return _aiohttp_wire(http) if _is_session(http) else HttpxWire(http, owned=False)
-        except ModuleNotFoundError:
-            raise self.dialect.own(ConfigError)('http="aiohttp" needs aiohttp: install klickdoxie[aiohttp]') from None
-        except TypeError as error:
-            said = f'{error}; "aiohttp" or an aiohttp.ClientSession would do as well'
-            raise self.dialect.own(ConfigError)(said) from None
+            return wire_for(http, clock)
+        except ConfigError as error:
+            raise self.dialect.own(ConfigError)(error.message) from None
 
     def _check_kinds(self, options: Mapping[str, tuple[object, type]]) -> None:
         for name, (value, kind) in options.items():
@@ -286,16 +287,27 @@ class ApiClient:
         return f"{self.product}/{VERSION} python/{platform.python_version()}"
 
 
-def _is_session(http: object) -> TypeIs[aiohttp.ClientSession]:
-    """Whether it comes from aiohttp, which need not be installed."""
-    kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(http).__mro__)
-    return ("aiohttp", "ClientSession") in kinds
+def _telemetry_of(product: str, base_url: str, announcer: Announcer) -> Telemetry | None:
+    """What tells OpenTelemetry; None where its API is not installed, and where the environment switches it off."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    try:
+        from klickdoxie_core.telemetry import Telemetry  # noqa: PLC0415 - what it needs need not be installed
+    except ImportError:
+        return None
+    return Telemetry(product, base_url, announcer.complain)
 
 
-def _aiohttp_wire(session: aiohttp.ClientSession | None) -> Wire:
-    from klickdoxie_core.wire.aiohttp_wire import AiohttpWire  # noqa: PLC0415 - an extra, needed only here
-
-    return AiohttpWire(session)
+def _template_of(path: str) -> tuple[str, dict[str, str]]:
+    """The path, with what looks personal as values instead, which no error, log or span shows."""
+    values: dict[str, str] = {}
+    segments = path.split("/")
+    for number, segment in enumerate(segments):
+        text = unquote(segment)
+        if mask(text) != text:
+            values[f"value{number}"] = text
+            segments[number] = f"{{value{number}}}"
+    return "/".join(segments), values
 
 
 def _split(url: str) -> SplitResult:

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
@@ -21,6 +21,7 @@ from klickdoxie_core.errors import (
     ArgumentError,
     ConfigError,
     DeadlineExceeded,
+    DecodeError,
     ReadOnlyError,
     SdkError,
 )
@@ -34,6 +35,9 @@ from klickdoxie_core.redact import mask, mask_payload
 from klickdoxie_core.trip import Problem, Trip
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
+if TYPE_CHECKING:
+    from klickdoxie_core.telemetry import Telemetry
+
 T = TypeVar("T")
 
 P = TypeVar("P")
@@ -42,6 +46,7 @@ _Send: TypeAlias = "Callable[[Request], Awaitable[Response | Opened]]"
 _NO_BODY = frozenset({204, 205})
 _WITHOUT_ANSWER = _NO_BODY | {206}
 _MAY_ASK_TO_WAIT = frozenset({429, 503})
+_NO_SPAN = contextlib.nullcontext()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -59,21 +64,18 @@ class Engine:
     limiter: Limiter
     budget: Budget
     announcer: Announcer
+    telemetry: Telemetry | None
     clock: Clock
     home: Home
 
     async def run(self, call: Call[T], options: Options) -> T:
         """The call's result, or the error that says what happened."""
-        trip = Trip(call=call, options=options, started=self.clock.monotonic())
-        error: BaseException | None = None
-        try:
-            self._check(trip)
-            return cast("T", await self._travel(trip, self._request(trip), self.wire.send))
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            self._announce(trip, error)
+        span = self.telemetry.begin(call) if self.telemetry is not None else None
+        trip = Trip(call=call, options=options, started=self.clock.monotonic(), companion=span)
+        with span or _NO_SPAN:
+            result = await self._set_out(trip, self.wire.send)
+            self._announce(trip, None)
+            return cast("T", result)
 
     @contextlib.asynccontextmanager
     async def stream(self, call: Call[T], options: Options, reader: Reader[P]) -> AsyncGenerator[Incoming[P, T]]:
@@ -81,13 +83,16 @@ class Engine:
 
         The limiter counts the asking and not the reading, so that whoever reads may make calls with what is read.
         """
-        trip = Trip(call=call, options=options, started=self.clock.monotonic())
-        try:
-            self._check(trip)
-            opened = cast("Opened", await self._travel(trip, self._request(trip), self.wire.open))
-        except BaseException as error:
+        span = self.telemetry.begin(call) if self.telemetry is not None else None
+        trip = Trip(call=call, options=options, started=self.clock.monotonic(), companion=span)
+        # The span stays open, but what is done with the answer is not a part of this call.
+        with span or _NO_SPAN:
+            opened = await self._set_out(trip, self.wire.open)
+        if not isinstance(opened, Opened):
+            said = f"the service answered {trip.status} where an answer to read was promised"
+            error = self._error(trip, DecodeError, said)
             self._announce(trip, error)
-            raise
+            raise error
         incoming = Incoming(
             opened,
             reader,
@@ -96,14 +101,25 @@ class Engine:
             end=partial(self._rest, trip),
         )
         try:
-            yield incoming
+            async with contextlib.aclosing(opened):
+                yield incoming
         finally:
-            await opened.aclose()
             self._announce(trip, incoming.error)
 
+    async def _set_out(self, trip: Trip[T], send: _Send) -> T | Opened:
+        try:
+            self._check(trip)
+            return await self._travel(trip, self._request(trip), send)
+        except BaseException as error:
+            self._announce(trip, error)
+            raise
+
     def _announce(self, trip: Trip[Any], error: BaseException | None) -> None:
-        if self.announcer.listening():
-            self.announcer.exchange(trip.exchange(error, self.clock.monotonic()))
+        now = self.clock.monotonic()
+        if self.telemetry is not None:
+            self.telemetry.measure(trip, error, now)
+        if trip.companion is not None or self.announcer.listening():
+            self.announcer.exchange(trip.exchange(error, now), trip.companion)
 
     async def _travel(self, trip: Trip[T], request: Request, send: _Send) -> T | Opened:
         lease = self.leases[trip.call.auth] if trip.call.auth is not None else None
@@ -118,7 +134,7 @@ class Engine:
             finally:
                 self.limiter.release()
             if isinstance(outcome, Response) and not 200 <= outcome.status < 300:
-                payload = _loose_payload(trip.shown(outcome.body))
+                payload = trip.payload(outcome.body)
                 if lease is not None and held is not None and lease.refused(outcome.status, payload):
                     held, renewed_it = await self._renew(trip, lease, held)
                     if renewed_it:
@@ -230,8 +246,8 @@ class Engine:
         if trip.call.stream is not None and not trip.call.stream.repeatable:
             trip.spent = not isinstance(outcome, WireFailure) or outcome.sent
         trip.status = outcome.status
-        if self.announcer.listening():
-            self.announcer.attempt(trip.attempt(outcome, self.clock.monotonic() - before))
+        if trip.companion is not None or self.announcer.listening():
+            self.announcer.attempt(trip.attempt(outcome, self.clock.monotonic() - before), trip.companion)
         return outcome
 
     def _result(self, trip: Trip[T], outcome: Response | Opened | WireFailure) -> T | Opened | Problem:
@@ -374,16 +390,6 @@ class Engine:
 
     def _error(self, trip: Trip[Any], error: type[SdkError], message: str) -> SdkError:
         return self.dialect.own(error)(message, trip.facts())
-
-
-def _loose_payload(body: bytes) -> object:
-    """The body of an error in whatever form it comes: JSON, else text, else None."""
-    if not body:
-        return None
-    try:
-        return parse_json(body)
-    except Undecodable:
-        return body[:1000].decode("utf-8", "replace")
 
 
 def _say_status(status: int) -> str:

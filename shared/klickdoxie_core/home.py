@@ -7,9 +7,10 @@ import sys
 
 
 class Home:
-    """Remembers where the client was first used, and whether it was closed."""
+    """Remembers where a client (or what `name` says) was first used, and whether it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "client") -> None:
+        self._name = name
         self._process = os.getpid()
         self._loop: object | None = None
         self.closed = False
@@ -17,14 +18,14 @@ class Home:
     def stranger(self) -> str | None:
         """What is wrong with being used here and now; None when nothing is."""
         if self.closed:
-            return "this client is closed; make a new one"
+            return f"this {self._name} is closed; make a new one"
         if os.getpid() != self._process:
-            return "this client was made in another process; make one after the fork"
+            return f"this {self._name} was made in another process; make one after the fork"
         loop = _running_loop()
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            return "this client was first used in another event loop; make one client per event loop"
+            return f"this {self._name} was first used in another event loop; make one {self._name} per event loop"
         return None
 
 

@@ -20,7 +20,7 @@ class Incoming(Generic[P, T]):
     """An answer while it comes in; `async for` gives what the reader makes of each piece, which may be nothing.
 
     Attributes:
-        error: What has broken it off.
+        error: What has broken it off; None until then, and at its end.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Incoming(Generic[P, T]):
         explain: Callable[[WireFailure | Undecodable], SdkError],
         end: Callable[[object], T],
     ) -> None:
-        self.error: SdkError | None = None
+        self.error: BaseException | None = None
         self._opened = opened
         self._reader = reader
         self._timeout = timeout
@@ -53,11 +53,21 @@ class Incoming(Generic[P, T]):
     async def __anext__(self) -> P:
         if self._rest is not None:
             raise StopAsyncIteration
+        if self.error is not None:
+            raise self._broken(self.error)
         try:
             return await self._next()
-        except SdkError as error:
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
             self.error = error
             raise
+
+    def _broken(self, error: BaseException) -> Exception:
+        """What somebody hears who reads on: never that it has come to its end."""
+        if isinstance(error, Exception):
+            return error
+        return self._explain(WireFailure(Failure.INTERRUPTED, sent=True, detail="its reading was cancelled"))
 
     async def _next(self) -> P:
         try:
@@ -72,7 +82,8 @@ class Incoming(Generic[P, T]):
     async def _read(self) -> bytes:
         with anyio.move_on_after(self._timeout):
             return await self._opened.read()
-        raise WireFailure(Failure.TIMEOUT, sent=True)
+        # No TIMEOUT: the deadline of the call, which that would be compared with, does not hold for the reading.
+        raise WireFailure(Failure.INTERRUPTED, sent=True, detail=f"nothing came for {self._timeout:g} s")
 
 
 class Collector:

@@ -9,15 +9,17 @@ from klickdoxie_core.options import Limit
 
 
 class Limiter:
-    """Concurrency and rate of one client, shared by all its views.
+    """Concurrency and rate of one client, shared by all its views; with `shared`, one of those slots as well.
 
     The rate is a leaky bucket kept as one number (GCRA): the time at which the next request would be due if all
     had come evenly spaced. A cancelled waiter gives its turn back.
     """
 
-    def __init__(self, limit: Limit, clock: Clock) -> None:
+    def __init__(self, limit: Limit, clock: Clock, shared: anyio.Semaphore | None = None) -> None:
         self._clock = clock
         self._slots = anyio.Semaphore(limit.concurrency, fast_acquire=True)
+        self._shared = shared
+        self._permits = limit.permits
         self._interval = 0.0 if limit.rate is None else 1.0 / limit.rate
         self._tolerance = self._interval * (limit.burst - 1)
         self._due = 0.0
@@ -32,6 +34,15 @@ class Limiter:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
             return False
+        if self._shared is not None:
+            try:
+                self._shared.acquire_nowait()
+            except anyio.WouldBlock:
+                self._slots.release()
+                return False
+        if self._permits is not None and not self._permits.take_nowait():
+            self.release()
+            return False
         if self._interval:
             self._due = max(self._due, now) + self._interval
         return True
@@ -41,6 +52,11 @@ class Limiter:
         await self._slots.acquire()
         try:
             await self._wait_for_turn()
+            if self._permits is not None:
+                await self._permits.take()
+            # Last: who waits for a turn keeps none of the others' slots.
+            if self._shared is not None:
+                await self._shared.acquire()
         except BaseException:
             self._slots.release()
             raise
@@ -48,10 +64,14 @@ class Limiter:
     def release(self) -> None:
         """Give the slot back; the turn is used up."""
         self._slots.release()
+        if self._shared is not None:
+            self._shared.release()
 
     def pause(self, seconds: float) -> None:
         """Let nobody start for so many seconds; a longer pause that is already set stays."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        if self._permits is not None:
+            self._permits.pause(seconds)
 
     async def _wait_for_turn(self) -> None:
         await self._wait_out_pause()

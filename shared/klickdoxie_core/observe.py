@@ -47,6 +47,7 @@ class Exchange:
         seconds: The whole call.
         error: The name of the error's class; None for success.
         replayed: The answer said "gone already", and an earlier attempt of this call is why.
+        maybe_applied: It failed, and something may have happened at the service all the same.
     """
 
     operation: str
@@ -60,6 +61,12 @@ class Exchange:
     seconds: float
     error: str | None = None
     replayed: bool = False
+    maybe_applied: bool = False
+
+    @property
+    def resends(self) -> int:
+        """How often the request was sent once more, for whatever reason: a retry or a renewal."""
+        return max(0, self.attempts + self.renewals - 1)
 
 
 class Observer(Protocol):
@@ -126,8 +133,8 @@ class Announcer:
         """Whether there is anybody to tell."""
         return bool(self._observers or _recordings.get()) or logger.isEnabledFor(logging.DEBUG)
 
-    def attempt(self, attempt: Attempt) -> None:
-        """Tell of one request."""
+    def attempt(self, attempt: Attempt, companion: Observer | None = None) -> None:
+        """Tell of one request; the companion watches this call alone."""
         logger.debug(
             "%s %s attempt %d: %s in %.3f s",
             attempt.method,
@@ -137,21 +144,27 @@ class Announcer:
             attempt.seconds,
             extra={"operation": attempt.operation, "status": attempt.status},
         )
-        for listener in (*self._observers, *_recordings.get()):
+        for listener in self._listeners(companion):
             try:
                 listener.on_attempt(attempt)
             except Exception as error:  # noqa: BLE001 - an observer never breaks the call that it watches
-                self._complain(error)
+                self.complain(error)
 
-    def exchange(self, exchange: Exchange) -> None:
-        """Tell of one call."""
-        for listener in (*self._observers, *_recordings.get()):
+    def exchange(self, exchange: Exchange, companion: Observer | None = None) -> None:
+        """Tell of one call; the companion watches it alone."""
+        for listener in self._listeners(companion):
             try:
                 listener.on_exchange(exchange)
             except Exception as error:  # noqa: BLE001 - an observer never breaks the call that it watches
-                self._complain(error)
+                self.complain(error)
 
-    def _complain(self, error: Exception) -> None:
+    def _listeners(self, companion: Observer | None) -> tuple[Observer, ...]:
+        everybody = (*self._observers, *_recordings.get())
+        # Last, so that the others still find the span of the call open.
+        return everybody if companion is None else (*everybody, companion)
+
+    def complain(self, error: Exception) -> None:
+        """Log that something which watches has failed, once."""
         if not self._complained:
             self._complained = True
             # Without the traceback: its frames may hold what the observer was told about.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -71,6 +71,29 @@ class Retry:
     budget: int = attrs.field(default=100, validator=_whole)
 
 
+@runtime_checkable
+class Permits(Protocol):
+    """Turns to send that are shared with other clients, perhaps in other processes."""
+
+    def take_nowait(self) -> bool:
+        """Take a turn if there is one right now."""
+        ...
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """The service wants to be left alone for so many seconds, by all who share the turns."""
+        ...
+
+
+def _permits(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, Permits):
+        msg = f"{attribute.name} of {type(instance).__name__} must be shared permits, not {type(value).__name__}"
+        raise ValueError(msg)  # noqa: TRY004 - as for the other options
+
+
 @attrs.frozen(kw_only=True)
 class Limit:
     """How much a client sends at a time, over all its views.
@@ -79,11 +102,13 @@ class Limit:
         concurrency: Requests under way at once.
         rate: Requests a second; None for no bound.
         burst: Requests that may go out at once after a quiet time; used with `rate` only.
+        permits: Shares a rate and pauses with other clients of the same account; None when there are none.
     """
 
     concurrency: int = attrs.field(default=50, validator=_whole)
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     burst: int = attrs.field(default=1, validator=_whole)
+    permits: Permits | None = attrs.field(default=None, repr=False, validator=attrs.validators.optional(_permits))
 
 
 def _is_retry(instance: object, attribute: attrs.Attribute[Retry], value: object) -> None:

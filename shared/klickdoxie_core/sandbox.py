@@ -9,37 +9,29 @@ import re
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 import httpx
 
 from klickdoxie_core.asgi import AsgiApp, Receive, Scope, Send
 from klickdoxie_core.clock import Clock
+from klickdoxie_core.sandbox_time import RateGate, Ticks
 from klickdoxie_core.wire.in_process import InProcessTransport, serving
+
+if TYPE_CHECKING:
+    from klickdoxie_core.client import ClientOptions
 
 LOST: Final = 0
 """The status, in the log, of an answer that never arrived."""
 MAX_REQUESTS: Final = 10_000
 """Requests that a sandbox remembers; the counters know of all."""
-START: Final = 1_735_689_600
-"""2025-01-01 00:00:00 UTC, where the time of a sandbox begins."""
+MAX_LOGGED_BODY: Final = 16 * 1024
+"""Bytes of a body up to which the log keeps it."""
 
 _MULTIPART = re.compile(r'multipart/form-data;.*?boundary="?([^";]+)', re.IGNORECASE)
 _WORDS = re.compile(r'[; ](name|filename)="([^"]*)"')
 _MAX_PART_HEAD = 8192
-
-
-class Ticks:
-    """A wall clock that goes on by one second each time it is asked."""
-
-    def __init__(self, start: float = START) -> None:
-        self._next = start
-
-    def __call__(self) -> float:
-        """Seconds since 1970 UTC."""
-        now, self._next = self._next, self._next + 1
-        return now
 
 
 @attrs.frozen(kw_only=True)
@@ -113,12 +105,15 @@ class Route:
 
 @attrs.frozen(kw_only=True)
 class Received:
-    """One request in the log, without its body.
+    """One request in the log.
 
     Attributes:
         operation: The vendor's name of the operation; empty where no route matched.
         status: The HTTP status of the answer, `LOST` for an answer that never arrived.
         applied: Whether the request was carried out, whatever was answered.
+        values: Those of the route's holes.
+        query: The query string.
+        body: As it came; None where it was larger than `MAX_LOGGED_BODY`.
     """
 
     operation: str
@@ -126,6 +121,9 @@ class Received:
     path: str = attrs.field(repr=False)
     status: int
     applied: bool
+    values: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False, eq=False)
+    query: str = attrs.field(default="", repr=False, eq=False)
+    body: bytes | None = attrs.field(default=b"", repr=False, eq=False)
 
 
 class Router:
@@ -183,26 +181,6 @@ class Fault:
         return True
 
 
-class RateGate:
-    """Lets so many requests through a second, and a burst after a quiet time."""
-
-    def __init__(self, per_second: float, burst: int) -> None:
-        if not (per_second > 0 and burst >= 1):
-            msg = "per_second must be above 0 and burst at least 1"
-            raise ValueError(msg)
-        self._interval = 1 / per_second
-        self._tolerance = (burst - 1) * self._interval
-        self._due = -math.inf
-
-    def wait(self, now: float) -> float:
-        """Seconds until a request would be let through; 0 lets this one through."""
-        due = max(self._due, now)
-        if due - self._tolerance > now:
-            return due - self._tolerance - now
-        self._due = due + self._interval
-        return 0.0
-
-
 class SandboxBase:
     """A fake service: an ASGI application, the log of what reached it, and the faults that it was told to show.
 
@@ -214,6 +192,7 @@ class SandboxBase:
 
     def __init__(self, routes: Iterable[Route], *, clock: Clock | None = None) -> None:
         self.clock = clock or Clock(now=Ticks())
+        self._given_clock = clock
         self.latency = 0.0
         """Seconds between carrying out a request and answering it."""
         self.requests: deque[Received] = deque(maxlen=MAX_REQUESTS)
@@ -271,6 +250,17 @@ class SandboxBase:
         """Refuse what comes faster, with 429 and Retry-After; None lifts the limit."""
         self._gate = None if per_second is None else RateGate(per_second, burst)
 
+    def recover(self) -> None:
+        """Forget every planned fault, lift the rate limit, and answer at once again."""
+        self._faults.clear()
+        self._gate = None
+        self.latency = 0.0
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The vendor's names of all operations."""
+        return self._router.operations
+
     def count(self, operation: str | None = None, status: int | None = None) -> int:
         """How many requests there were: of an operation, with a status (`LOST` for none), or in all."""
         return sum(
@@ -324,6 +314,10 @@ class SandboxBase:
             await self.clock.sleep(self.latency)
         await _write(answer, send)
 
+    def _reaching_here(self, options: ClientOptions) -> ClientOptions:
+        """The options of a client that reaches the sandbox in this process, with its clock where one was given."""
+        return {"base_url": self.base_url, "http": self.http_client(), "clock": self._given_clock, **options}
+
     def _no_route(self, inbound: Inbound, allowed: Sequence[str]) -> Answer:
         """What is answered where no route matches; `allowed` are the methods that the path knows."""
         del inbound
@@ -332,7 +326,7 @@ class SandboxBase:
     def _plan(
         self, operation: str | None, answer: Answer | None, times: int | None, every: int | None, *, applied: bool
     ) -> None:
-        if operation is not None and operation not in self._router.operations:
+        if operation is not None and operation not in self.operations:
             msg = f"there is no operation {operation!r}"
             raise ValueError(msg)
         if any(number is not None and number < 1 for number in (times, every)):
@@ -356,9 +350,17 @@ class SandboxBase:
             applied = done is not None and done.status < 400
         status = answer.status if answer else LOST
         self._counts[operation, status] += 1
-        self.requests.append(
-            Received(operation=operation, method=inbound.method, path=inbound.path, status=status, applied=applied)
+        received = Received(
+            operation=operation,
+            method=inbound.method,
+            path=inbound.path,
+            status=status,
+            applied=applied,
+            values=found[1] if found else {},
+            query=inbound.query,
+            body=inbound.body if len(inbound.body) <= MAX_LOGGED_BODY else None,
         )
+        self.requests.append(received)
         return answer
 
     def _carry_out(self, inbound: Inbound, found: tuple[Route, Mapping[str, str]] | None) -> Answer:

@@ -7,12 +7,13 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from klickdoxie_core.call import Call
+from klickdoxie_core.call import Call, Effect
+from klickdoxie_core.convert import Undecodable, parse_json
 from klickdoxie_core.dialect import Explained
-from klickdoxie_core.errors import Facts
+from klickdoxie_core.errors import Facts, SdkError
 from klickdoxie_core.incoming import Collector
 from klickdoxie_core.judge import Verdict
-from klickdoxie_core.observe import Attempt, Exchange
+from klickdoxie_core.observe import Attempt, Exchange, Observer
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import credentials_in, safe_headers, without
 from klickdoxie_core.wire.base import Opened, Response, WireFailure
@@ -22,11 +23,12 @@ T = TypeVar("T")
 
 @attrs.define(eq=False, kw_only=True)
 class Trip(Generic[T]):
-    """What is known of one call while it is under way."""
+    """What is known of one call while it is under way. A companion watches this call alone."""
 
     call: Call[T]
     options: Options
     started: float
+    companion: Observer | None = None
     attempts: int = 0
     renewals: int = 0
     waited: float = 0.0
@@ -39,6 +41,11 @@ class Trip(Generic[T]):
     status: int | None = None
     last: Response | Opened | None = None
     _collector: Collector | None = None
+
+    @property
+    def resends(self) -> int:
+        """How often the request was sent once more, for whatever reason."""
+        return max(0, self.attempts + self.renewals - 1)
 
     def time_left(self, now: float) -> float:
         """Seconds until the call's deadline."""
@@ -59,6 +66,16 @@ class Trip(Generic[T]):
     def shown(self, body: bytes) -> bytes:
         """An answer that says no, without the credentials that it may repeat."""
         return without(body, credentials_in(self.signed, self.call.body, self.call.form))
+
+    def payload(self, body: bytes) -> object:
+        """The same in whatever form it comes: JSON, else text, else None."""
+        if not body:
+            return None
+        body = self.shown(body)
+        try:
+            return parse_json(body)
+        except Undecodable:
+            return body[:1000].decode("utf-8", "replace")
 
     def facts(self) -> Facts:
         """What an error says of the call so far."""
@@ -104,7 +121,12 @@ class Trip(Generic[T]):
             seconds=now - self.started,
             error=type(error).__name__ if error is not None else None,
             replayed=self.replayed,
+            maybe_applied=error is not None and (self.in_doubt or self._cut_off_by(error)),
         )
+
+    def _cut_off_by(self, error: BaseException) -> bool:
+        """Whether a write was left before anybody could judge its outcome, by cancellation for one."""
+        return not isinstance(error, SdkError) and self.attempts > 0 and self.call.effect is not Effect.SAFE
 
 
 @attrs.frozen(kw_only=True)

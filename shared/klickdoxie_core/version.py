@@ -1,3 +1,3 @@
 """The version of this SDK. Here as text, since asking the installed package would be a sixth of the whole import."""
 
-VERSION = "0.1.0.dev0"
+VERSION = "0.1.0"

@@ -16,7 +16,7 @@ import trio.lowlevel
 
 from klickdoxie_core import ApiClient, Call, Clock, Effect, Scheme
 from klickdoxie_core.errors import SdkError
-from klickdoxie_core.wire.base import Failure, Request, Response, Wire, WireFailure
+from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
 T = TypeVar("T")
 
@@ -24,7 +24,48 @@ BASE_URL = "https://api.example.com"
 EPOCH = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 _SETTLING = 10
 
-Step = Response | WireFailure
+HANGS = None
+"""Instead of a piece: nothing comes, and no end."""
+
+
+class Pieces(Opened):
+    """An answer with status 200 that comes piece by piece, until a failure or its end.
+
+    Attributes:
+        closed: How often it was closed.
+    """
+
+    def __init__(self, *pieces: bytes | WireFailure | None, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.headers = 200, dict(headers or {})
+        self.closed = 0
+        self._pieces = list(pieces)
+
+    async def read(self) -> bytes:
+        """The next piece."""
+        assert not self.closed, "read after it was closed"
+        await anyio.lowlevel.checkpoint()
+        piece = self._pieces.pop(0) if self._pieces else b""
+        if piece is HANGS:
+            return await anyio.sleep_forever()
+        if isinstance(piece, WireFailure):
+            raise piece
+        return piece
+
+    async def aclose(self) -> None:
+        """Count the closings."""
+        self.closed += 1
+
+    async def whole(self, sink: Callable[[bytes], object] | None) -> Response:
+        """All of it as one answer, whose body a sink may take instead."""
+        body = bytearray()
+        take = body.extend if sink is None else sink
+        while piece := await self.read():
+            take(piece)
+        await self.aclose()
+        return Response(status=self.status, headers=self.headers, body=bytes(body))
+
+
+Step = Response | WireFailure | Pieces
 Answering = Callable[[Request], "Step | Awaitable[Step]"]
 
 
@@ -116,6 +157,17 @@ class ScriptedWire:
 
     async def send(self, request: Request) -> Response:
         """The next step; a function stands for all further ones."""
+        step = await self._take(request)
+        return await step.whole(request.sink) if isinstance(step, Pieces) else step
+
+    async def open(self, request: Request) -> Response | Opened:
+        """The next step; one that has all of its body is left open in one piece."""
+        step = await self._take(request)
+        if isinstance(step, Response) and step.status == 200:
+            return Pieces(step.body, headers=step.headers)
+        return step
+
+    async def _take(self, request: Request) -> Response | Pieces:
         assert not self.closed, "a request on a closed wire"
         self.requests.append(request)
         self.under_way += 1

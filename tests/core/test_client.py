@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +13,7 @@ import attrs
 import httpx
 import pytest
 
-from klickdoxie_core import ApiClient, Basic, Dialect, Effect, KeyPair, Resource, Retry
+from klickdoxie_core import ApiClient, Basic, Dialect, Effect, KeyPair, Resource, Retry, recording
 from klickdoxie_core.call import Stream
 from klickdoxie_core.errors import (
     ArgumentError,
@@ -155,6 +156,29 @@ async def test_a_request_is_complete() -> None:
         "content-type": "application/json",
     }
     assert "geheim" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/subscriber/k%C3%A4the%40example.com/tags", "/subscriber/k%C3%A4the%40example.com/tags"),
+        ("/subscriber/anna@example.com", "/subscriber/anna%40example.com"),
+        ("/sms/+491701234567", "/sms/%2B491701234567"),
+    ],
+)
+async def test_what_is_personal_in_a_path_is_sent_and_not_told(
+    path: str, sent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in the error, nor in what observers hear, nor in the log."""
+    caplog.set_level(logging.DEBUG)
+    wire = ScriptedWire(answer(404))
+    with recording() as seen:
+        error = await failure_of(Shop(wire).request("GET", path))
+    assert wire.requests[0].url.endswith(sent)
+    for told in (str(error), repr(error), repr(seen.exchanges), repr(seen.attempts), caplog.text):
+        assert "example.com" not in told.replace(BASE_URL, "")
+        assert "1701234567" not in told
+    assert "{value2}" in str(error)
 
 
 async def test_a_request_without_a_body_has_none() -> None:

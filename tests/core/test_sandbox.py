@@ -14,13 +14,12 @@ from klickdoxie_core.sandbox import (
     MAX_REQUESTS,
     Answer,
     Inbound,
-    RateGate,
     Received,
     Route,
     SandboxBase,
-    Ticks,
     form_parts,
 )
+from klickdoxie_core.sandbox_time import RateGate, Ticks
 from klickdoxie_core.wire.in_process import InProcessTransport
 
 pytestmark = pytest.mark.anyio
@@ -186,6 +185,19 @@ async def test_the_rate_limit_refuses_and_says_how_long() -> None:
         assert (await http.post("/things")).status_code == 201
         assert len(shelf.things) == 4
         assert shelf.count(status=429) == 1
+
+
+async def test_a_service_can_recover() -> None:
+    """Planned faults without end, the rate limit and the latency are all gone at once; what was counted stays."""
+    held = HeldClock()
+    async with Shelf(held.clock()) as shelf:
+        shelf.fail("Put", every=1)
+        shelf.rate_limit(0.001)
+        shelf.latency = 7
+        shelf.recover()
+        assert [(await shelf.http_client().post("/things")).status_code for _ in range(2)] == [201, 201]
+        assert held.slept == []
+        assert shelf.count("Put", 201) == 2
 
 
 def test_the_rate_gate_lets_its_rate_through() -> None:

@@ -14,15 +14,19 @@ ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).with_name("exports.json")
 PACKAGES = (
     "klickdoxie_core",
+    "klickdoxie_core.sharding",
+    "klickdoxie_core.testing",
     "klicktipp_async",
     "klicktipp_async.crm",
     "klicktipp_async.sandbox",
+    "klicktipp_async.testing",
     "klicktipp_async.webhooks",
     "doxie_async",
     "doxie_async.sandbox",
+    "doxie_async.testing",
     "doxie_async.webhooks",
 )
-NEEDED = {"klicktipp_async.crm": {"sqlite3", "tomllib"}}
+NEEDED = {"klickdoxie_core.sharding": {"sqlite3"}, "klicktipp_async.crm": {"sqlite3", "tomllib"}}
 HEAVY = {"uvicorn", "respx", "pytest", "trio", "sqlite3", "tomllib", "yaml", "fastapi"}
 
 

@@ -11,8 +11,10 @@ HEAVY = (
     "aiohttp",
     "asyncio",
     "csv",
+    "distributed",
     "hmac",
     "importlib.metadata",
+    "opentelemetry",
     "orjson",
     "rich.progress",
     "sqlite3",
@@ -21,7 +23,7 @@ HEAVY = (
     "uvicorn",
     "yaml",
 )
-SEPARATE = ("commands", "crm", "sandbox", "webhooks", "cli", "send_command")
+SEPARATE = ("commands", "crm", "sandbox", "sharding", "testing", "webhooks", "cli", "send_command")
 
 
 def modules_after(code: str) -> set[str]:

@@ -1,10 +1,14 @@
-"""The wheel works in an empty environment, next to a project that has a package `shared` of its own."""
+"""The release: what is in it, and that it works in an empty environment, next to a package `shared` of another."""
 
 from __future__ import annotations
 
+import email
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from importlib.metadata import distribution
@@ -12,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from klickdoxie_core.version import VERSION
+
 ROOT = Path(__file__).parents[2]
+DATA = (".css", ".html", ".js")
 DEPENDENCIES = ("httpx", "httpcore", "h11", "certifi", "idna", "anyio", "attrs", "cattrs", "typing_extensions")
 CONSUMER = """
 import anyio
@@ -41,12 +48,18 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built without the network by the backend that is installed here."""
-    out = tmp_path_factory.mktemp("wheel")
-    done = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT, cwd=ROOT)
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel made of it, built without the network by the backend installed here."""
+    out = tmp_path_factory.mktemp("release")
+    done = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
-    return next(out.glob("*.whl"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(release: Path) -> Path:
+    """The wheel."""
+    return next(release.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +98,44 @@ def test_contents(wheel: Path) -> None:
     assert tops == packages
     assert {f"{package}/py.typed" for package in packages} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {Path(name).suffix for name in names if ".dist-info" not in name} <= {".py", ".typed", *DATA}
+
+
+def test_what_is_in_the_source_is_in_the_wheel(wheel: Path) -> None:
+    """Every module of the three packages, and no other."""
+    folders = (ROOT / "klicktipp_async", ROOT / "doxie_async", ROOT / "shared" / "klickdoxie_core")
+    modules = {path.relative_to(folder.parent).as_posix() for folder in folders for path in folder.rglob("*.py")}
+    assert {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")} == modules
+
+
+def test_the_source_holds_what_its_tests_and_its_readers_need(release: Path) -> None:
+    """An sdist that distributions can build and test from; nothing of anybody's machine."""
+    with tarfile.open(next(release.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "pyproject.toml", "noxfile.py", "PKG-INFO"}
+    assert wanted <= names
+    assert {"tests/conftest.py", "examples/demo.py", "benchmarks/run.py", "docs/tutorial.md", "mkdocs.yml"} <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith((".nox", ".ci", ".git/"))]
+
+
+def test_the_index_takes_it(release: Path) -> None:
+    """The metadata is complete, and the README is rendered as it is."""
+    done = run(sys.executable, "-m", "twine", "check", "--strict", *sorted(release.iterdir()), cwd=release)
+    assert (done.returncode, done.stdout.count("PASSED")) == (0, 2), done.stdout + done.stderr
+
+
+def test_the_metadata(wheel: Path) -> None:
+    """The version stands in one place, every extra is offered, and the change log tells of this version."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Version"] == VERSION
+    assert metadata["Requires-Python"] == ">=3.11"
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert set(metadata.get_all("Provides-Extra")) == set(extras)
+    needed = [each for each in metadata.get_all("Requires-Dist") if "extra ==" not in each]
+    assert sorted(re.split(r"[<>=]", each)[0] for each in needed) == ["anyio", "attrs", "cattrs", "httpx"]
+    assert f"\n## [{VERSION}] - " in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_it_runs_beside_a_package_named_shared(consumer: Path) -> None:

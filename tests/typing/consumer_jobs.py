@@ -78,6 +78,7 @@ async def sync(kt: KlickTipp, rows: AsyncIterator[dict[str, object]]) -> None:
     await crm.check(["ID", "E-Mail"])
     plan = await crm.plan(rows, total=3, source="1")
     assert_type(plan, SyncPlan)
+    await crm.write_page("plan.html", language="de")
     assert_type(plan.counts, Mapping[Action, int])
     assert_type(plan.empty, bool)
     async for row in plan.rows(Action.UPDATE):

@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 from klickdoxie_core.wire import pool
 from klickdoxie_core.wire.aiohttp_attempt import Attempt, Connections, Streamed, WatchedRequest, Whole
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
-from klickdoxie_core.wire.body import unpacked
+from klickdoxie_core.wire.body import unpacked, was_left
 from klickdoxie_core.wire.deadlines import Deadlines
 from klickdoxie_core.wire.outgoing import Outgoing
 
@@ -57,15 +57,22 @@ class AiohttpWire:
 
     async def open(self, request: Request) -> Response | Opened:
         """Send one request, within its timeout, and leave the body of a 200 to the caller."""
-        return await self._run(request, self._leave_open)
+        opened: list[Opened] = []
 
-    async def _leave_open(
-        self, response: aiohttp.ClientResponse, request: Request, attempt: Attempt
-    ) -> Opened | Response:
-        if response.status != 200:
-            return await _read_whole(response, request, attempt)
-        self._under_way += 1
-        return _AiohttpOpened(response, request.max_body, attempt, self._ended)
+        async def begin(response: aiohttp.ClientResponse, request: Request, attempt: Attempt) -> Opened | Response:
+            if response.status != 200:
+                return await _read_whole(response, request, attempt)
+            self._under_way += 1
+            opened.append(_AiohttpOpened(response, request.max_body, attempt, self._ended))
+            return opened[0]
+
+        try:
+            return await self._run(request, begin)
+        except BaseException:
+            # Its time was up on the way from there to here: nobody else will close it.
+            for answer in opened:
+                await answer.aclose()
+            raise
 
     async def _run(self, request: Request, read: _Read[R]) -> R:
         connections = self._connections
@@ -186,9 +193,12 @@ class _AiohttpOpened(Opened):
         self._ended = ended
         self._limit = limit
         self._pieces: AsyncGenerator[bytes] | None = None
+        self._closed = False
 
     async def read(self) -> bytes:
         """The next piece, unpacked; empty at the end."""
+        if self._closed:
+            raise was_left()
         try:
             if self._pieces is None:
                 self._pieces = _pieces(self._response, self.headers, self._limit, self._attempt)
@@ -198,6 +208,9 @@ class _AiohttpOpened(Opened):
 
     async def aclose(self) -> None:
         """Give the connection back, or throw it away where there is more to come."""
+        if self._closed:
+            return
+        self._closed = True
         with anyio.CancelScope(shield=True):
             if self._pieces is not None:
                 await self._pieces.aclose()

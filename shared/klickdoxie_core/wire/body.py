@@ -41,6 +41,11 @@ def unpacked(chunks: AsyncIterator[bytes], *, encoding: str, limit: int, status:
             raise WireFailure(Failure.ENCODING, sent=True, detail="only one layer of gzip is accepted", status=status)
 
 
+def was_left() -> WireFailure:
+    """What whoever reads on hears after an open answer was closed: never that it has come to its end."""
+    return WireFailure(Failure.INTERRUPTED, sent=True, detail="it was left before its end")
+
+
 async def _plain(chunks: AsyncIterator[bytes], limit: int, status: int) -> AsyncGenerator[bytes]:
     left = limit
     async for chunk in chunks:

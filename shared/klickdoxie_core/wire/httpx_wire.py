@@ -14,7 +14,7 @@ import anyio.lowlevel
 import httpx
 
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
-from klickdoxie_core.wire.body import read_body, unpacked
+from klickdoxie_core.wire.body import read_body, unpacked, was_left
 from klickdoxie_core.wire.outgoing import Outgoing
 from klickdoxie_core.wire.own_client import OwnClient
 
@@ -25,7 +25,7 @@ _QUEUE_SHARE = 0.9
 
 R = TypeVar("R")
 
-_Work: TypeAlias = "Callable[[], Awaitable[bytes]]"
+_Run: TypeAlias = "Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]"
 _Read: TypeAlias = "Callable[[httpx.Response, Request], Awaitable[R]]"
 
 
@@ -49,15 +49,21 @@ class HttpxWire:
     async def open(self, request: Request) -> Response | Opened:
         """Send one request, within its timeout, and leave the body of a 200 to the caller."""
         trace = _Trace()
+        opened: list[Opened] = []
 
         async def begin(response: httpx.Response, request: Request) -> Response | Opened:
             if response.status_code != 200:
                 return await _read_whole(response, request)
-            return _HttpxOpened(
-                response, request.max_body, lambda read: self._alone(partial(self._guarded, trace, read))
-            )
+            opened.append(_HttpxOpened(response, request.max_body, self._alone, partial(self._guarded, trace)))
+            return opened[0]
 
-        return await self._exchange(request, trace, begin)
+        try:
+            return await self._exchange(request, trace, begin)
+        except BaseException:
+            # Cancelled on the way from there to here: nobody else will close it.
+            for answer in opened:
+                await answer.aclose()
+            raise
 
     async def _exchange(self, request: Request, trace: _Trace, read: _Read[R]) -> R:
         if self._client.is_closed:
@@ -149,16 +155,21 @@ class HttpxWire:
 class _HttpxOpened(Opened):
     """An answer of httpx whose body is still to come."""
 
-    def __init__(self, response: httpx.Response, limit: int, guarded: Callable[[_Work], Awaitable[bytes]]) -> None:
+    def __init__(self, response: httpx.Response, limit: int, alone: _Run, guarded: _Run) -> None:
         self.status, self.headers = response.status_code, _headers_of(response)
         self._response = response
         self._limit = limit
+        self._alone = alone
         self._guarded = guarded
         self._pieces: AsyncGenerator[bytes] | None = None
+        self._closed = False
 
     async def read(self) -> bytes:
         """The next piece, unpacked; empty at the end."""
-        return await self._guarded(self._next)
+        if self._closed:
+            raise was_left()
+        piece: bytes = await self._alone(partial(self._guarded, self._next))
+        return piece
 
     async def _next(self) -> bytes:
         if self._pieces is None:
@@ -168,6 +179,10 @@ class _HttpxOpened(Opened):
 
     async def aclose(self) -> None:
         """Give the connection back, or throw it away where there is more to come."""
+        self._closed = True
+        await self._alone(self._close)
+
+    async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
             if self._pieces is not None:
                 await self._pieces.aclose()
