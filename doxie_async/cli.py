@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from doxie_async import route_commands, send_command
 from doxie_async.command_client import CommandClient
+from doxie_async.errors import ConfigError
 from doxie_async.models.admin import Brand, Collection, Process, ProcessRecord
 from doxie_async.routes import Routes
 from klickdoxie_core import Pages, bulk, command_line
@@ -91,10 +92,17 @@ def _tell(answer: route_commands.Answer, file: Path | None = None) -> int:
     if file is None:
         print(answer.text)
     else:
-        # Never over an existing file: it may be the vendor's own document.
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(f"{answer.text}\n")
+        _write_new(file, f"{answer.text}\n")
     return answer.code
+
+
+def _write_new(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        # It may be the vendor's own document.
+        raise ConfigError(f"{file} is there already, and is not replaced; give another name") from None
 
 
 async def _sandbox(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from doxie_async.routes import Auth, Routes
 from klickdoxie_core import ApiClient, Basic, Bearer, ClientCredentials, Scheme
 from klickdoxie_core import ArgumentError as CoreArgumentError
 from klickdoxie_core.call import expand
-from klickdoxie_core.client import ClientOptions
+from klickdoxie_core.client import ClientOptions, base_url_fault
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -92,8 +92,10 @@ class Doxie(ApiClient):
             api_user, admin = _credentials_from(env)
         except CoreArgumentError as error:
             raise ArgumentError(error.message) from None
-        if base_url := env.get("DOXIE_BASE_URL"):
-            options.setdefault("base_url", base_url)
+        if (base_url := env.get("DOXIE_BASE_URL")) and "base_url" not in options:
+            if (said := base_url_fault(base_url, "DOXIE_BASE_URL")) is not None:
+                raise ConfigError(said)
+            options["base_url"] = base_url
         return cls(env["DOXIE_TENANT"], api_user=api_user, admin=admin, **options)
 
     def _bind(self) -> None:

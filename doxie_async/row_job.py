@@ -23,6 +23,7 @@ from doxie_async.models.record import Record
 from doxie_async.models.sending import EventType
 from doxie_async.resources.sending import Payload
 from doxie_async.row_items import IN_DOUBT, Payloads, RowItem
+from doxie_async.send_report import MOST_LINES, SendReport
 from klickdoxie_core import Clock, Effect, bulk
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.entry import Entry, State
@@ -31,50 +32,11 @@ from klickdoxie_core.journal import Journal, fingerprint, read_header
 from klickdoxie_core.progress import OnProgress
 from klickdoxie_core.table import ErrorFile, Table
 
-MOST_LINES: Final = 20
-"""Lines in doubt that a report names; with more of them the error file is the better list."""
-
 _JOB: Final = "doxie send "
 _FAILED: Final = "failed"
 _DOUBTFUL: Final = (State.UNKNOWN, State.IN_FLIGHT)
 _PAGE: Final = 500
 _UNDER_WAY = "the run ended while this row was being sent; it may have been carried out"
-
-
-@attrs.frozen(kw_only=True)
-class SendReport:
-    """What has become of all rows of the file, in this run and those before.
-
-    Attributes:
-        rows: Rows that are not blank.
-        sent: Rows that were sent.
-        failed: Rows that were not, for good.
-        in_doubt: Rows that may or may not have been sent; they are not sent again.
-        doubtful: The lines of those, or nothing when there are more than `MOST_LINES`.
-        left_out: Rows that were not sent since the file itself says that they are in doubt.
-        pending: Rows that were not sent yet.
-        settled_before: Rows whose end an earlier run knew.
-        stopped: This run has not come to all rows that it was to send; resumed, the job goes on with them.
-        errors: The file with the rows that failed, are in doubt or were left out; None where there are none.
-        journal: By which the job can be resumed; None where it is gone, since nothing is open.
-    """
-
-    rows: int
-    sent: int
-    failed: int
-    in_doubt: int
-    doubtful: tuple[int, ...] = ()
-    left_out: int
-    pending: int
-    settled_before: int
-    stopped: bool
-    errors: Path | None = None
-    journal: Path | None
-
-    @property
-    def clean(self) -> bool:
-        """Whether every row was sent that was to be."""
-        return not (self.failed or self.in_doubt or self.left_out or self.stopped)
 
 
 class RowJob:
@@ -97,7 +59,7 @@ class RowJob:
         resume: Go on with the job that is recorded there.
         limit: Send the first so many rows of the file at the most; the others are left for a later run.
         concurrency: Rows under way at once.
-        errors: Where the rows go that failed or are in doubt.
+        errors: Where the rows go that failed or are in doubt; None for the file's name with `.errors.csv` behind it.
         breaker: When the job stops by itself; None for the usual bounds.
         on_progress: Told of the figures.
         clock: For tests.
@@ -124,7 +86,7 @@ class RowJob:
         resume: bool = False,
         limit: int | None = None,
         concurrency: int = 16,
-        errors: Path = Path("errors.csv"),
+        errors: Path | None = None,
         breaker: Breaker | None = None,
         on_progress: OnProgress | None = None,
         clock: Clock | None = None,
@@ -138,7 +100,7 @@ class RowJob:
         self._payloads = Payloads(table.header, base, keep_empty=keep_empty, key=key)
         self._key = key
         self._source = source
-        self._path = journal or table.path.with_name(f"{table.path.name}.journal")
+        self._path = journal or journal_of(table.path)
         self._resume = resume
         self._limit = limit
         self._errors = ErrorFile(errors, table)
@@ -175,6 +137,7 @@ class RowJob:
         if self._resume and not known:
             raise ConfigError(f"there is no unfinished job in {self._path}, so that nothing can be resumed")
         journal = await self._journal()
+        self._check_input(journal)
         planning = False
         try:
             async with journal:
@@ -212,6 +175,16 @@ class RowJob:
             "settings": fingerprint(self._payloads.settings, self._table.encoding, self._table.separator),
         }
         return Journal(self._path, job=f"{_JOB}{self._kind}", facts=facts)
+
+    def _check_input(self, journal: Journal) -> None:
+        """Refuse a file that was changed while its job is open; every other difference is told by the journal."""
+        header = read_header(self._path)
+        if header is None or header[0] != journal.job or header[1].get("input") == journal.facts["input"]:
+            return
+        raise JournalError(
+            f"{self._table.path.name} has changed since the job in {self._path} began, and rows were sent: resume it "
+            "with the same rows. Where the journal is deleted, rows already sent go out again"
+        )
 
     async def _said_of(self, journal: Journal) -> str:
         states = await _states(journal)
@@ -283,14 +256,17 @@ class RowJob:
         """Write the error file and report; the figures are told even where the file cannot be written."""
         states = await _states(journal)
         self.report = report = self._figures(states)
-        doubtful, errors = await self._write_errors(journal, complete=not report.pending)
+        reasons = Counter[str]()
+        doubtful, errors = await self._write_errors(journal, reasons, complete=not report.pending)
         finished = not (report.pending or report.in_doubt)
         if finished:
             await journal.note(finished=True)
         self.report = report = attrs.evolve(
             report,
             doubtful=tuple(doubtful) if len(doubtful) <= MOST_LINES else (),
+            reasons=reasons,
             errors=errors,
+            earlier_errors=self._errors.earlier,
             journal=None if finished else self._path,
         )
         return report
@@ -309,8 +285,15 @@ class RowJob:
             journal=self._path,
         )
 
-    async def _write_errors(self, journal: Journal, *, complete: bool) -> tuple[list[int], Path | None]:
+    async def _write_errors(
+        self, journal: Journal, reasons: Counter[str], *, complete: bool
+    ) -> tuple[list[int], Path | None]:
         """Write the rows that were not sent for good, in the order of the file, which is that of the journal's places.
+
+        Args:
+            journal: The journal.
+            reasons: Gets the codes.
+            complete: Whether every row has had its turn.
 
         Returns:
             The first lines in doubt, one more than are told, and the file.
@@ -325,6 +308,7 @@ class RowJob:
                     row = next(row for row in rows if row.line == entry.place)
                     state = _FAILED if entry.state is State.FAILED else IN_DOUBT
                     code, reason = _told(entry)
+                    reasons[code] += 1
                     self._errors.add(row, state=state, code=code, reason=reason)
                     if entry.state in _DOUBTFUL and len(doubtful) <= MOST_LINES:
                         doubtful.append(row.line)
@@ -345,6 +329,11 @@ async def send_event(doxie: Doxie, kind: EventType, event: str, payload: Payload
             return await doxie.surveys.create_inquiry(event, payload)
         case EventType.QR_CODE:
             return await doxie.qr_codes.create(event, payload)
+
+
+def journal_of(path: Path) -> Path:
+    """Where the job of a file is recorded unless somebody names another place."""
+    return path.with_name(f"{path.name}.journal")
 
 
 def is_unfinished(journal: Path) -> bool:

@@ -17,9 +17,10 @@ from doxie_async.errors import ConfigError
 from doxie_async.models.record import Record
 from doxie_async.models.sending import EventType, MailResult, ProcessResult
 from doxie_async.row_items import Payloads
-from doxie_async.row_job import RowJob, SendReport, is_unfinished, send_event
+from doxie_async.row_job import RowJob, is_unfinished, journal_of, send_event
+from doxie_async.send_report import SendReport
 from klickdoxie_core import Limit, SdkError, command_line
-from klickdoxie_core.command_line import FAILED, OK, STOPPED, complain
+from klickdoxie_core.command_line import BROKEN_OFF, FAILED, OK, STOPPED, broken_off, complain
 from klickdoxie_core.table import Table, open_table
 from klickdoxie_core.table.overview import Overview, overview
 from klickdoxie_core.table.sql import Query, answered, given_query
@@ -30,7 +31,7 @@ again by itself: what may have gone out without an answer is told as in doubt. W
 keeps what became of each, so that a stopped job goes on with --resume, and the rows that failed or are in doubt go to
 an error file, which is such a CSV file itself. A database is asked once: --resume goes on with the rows that it
 returned then. Exit codes: 0 all sent, 1 something failed or is in doubt, 2 wrong usage, 3 the credentials were refused,
-4 stopped before the end."""
+4 stopped before the end, 130 broken off by Ctrl-C with nothing to resume."""
 
 _IN_DOUBT: Final[Mapping[EventType, str]] = {
     EventType.MAILER: "the mail may have gone out",
@@ -53,12 +54,13 @@ _FOR_ROWS: Final = (
 )
 
 _QUERY_JOURNAL: Final = Path("query.journal")
+_QUERY_ERRORS: Final = Path("query.errors.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Make a parser that of this command."""
     parser.description = _DESCRIPTION
-    parser.set_defaults(command=_send)
+    parser.set_defaults(command=_send, interrupted=_after_ctrl_c)
     add = parser.add_argument
     add("kind", choices=("mailer", "injector", "survey", "qr-code", "qr_code"), help="the kind of the event")
     add("event", metavar="EVENT", help="the slug of the event")
@@ -80,7 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=command_line.positive_int, metavar="N", help="send the first N rows only, for now")
     add("--resume", action="store_true", help="go on with the job in the journal")
     add("--journal", type=Path, metavar="PATH", help="default: the name of the file, or query, with .journal behind it")
-    add("--errors", type=Path, metavar="PATH", help="for the rows that failed or are in doubt (default: errors.csv)")
+    add(
+        "--errors",
+        type=Path,
+        metavar="PATH",
+        help="for the rows that failed or are in doubt (default: FILE.csv.errors.csv, or query.errors.csv)",
+    )
     add("--rate", type=command_line.positive_float, metavar="N", help="requests a second at the most")
     add("--concurrency", type=command_line.positive_int, metavar="N", help="rows under way at once (default: 16)")
     add("--encoding", metavar="NAME", help="of the CSV file, instead of the one found out")
@@ -100,6 +107,15 @@ async def _send(options: argparse.Namespace) -> int:
             "say what to send: --data FILE for one payload, --rows FILE.csv or --sql URL for one for each row, or both"
         )
     return await _send_one(kind, options)
+
+
+def _after_ctrl_c(options: argparse.Namespace) -> tuple[int, str]:
+    """The exit code of what Ctrl-C broke off, and what is told."""
+    if not (options.rows or options.sql):
+        # Of one payload it was told already, with what may have become of it.
+        return BROKEN_OFF, ""
+    usual = journal_of(options.rows) if options.rows else _QUERY_JOURNAL
+    return broken_off(None if options.dry_run else options.journal or usual)
 
 
 async def _send_one(kind: EventType, options: argparse.Namespace) -> int:
@@ -182,7 +198,7 @@ async def _send_rows(kind: EventType, options: argparse.Namespace, table: Table,
             resume=options.resume,
             limit=options.limit,
             concurrency=concurrency,
-            errors=options.errors or Path("errors.csv"),
+            errors=options.errors or (_QUERY_ERRORS if query else None),
             on_progress=display,
         )
         try:
@@ -236,7 +252,9 @@ def _summary_event(report: SendReport) -> Mapping[str, object]:
         "pending": report.pending,
         "settled_before": report.settled_before,
         "stopped": report.stopped,
+        "reasons": dict(report.reasons.most_common()),
         "errors": str(report.errors) if report.errors else None,
+        "earlier_errors": report.earlier_errors,
         "journal": str(report.journal) if report.journal else None,
     }
 
@@ -255,8 +273,12 @@ def _summary_text(report: SendReport) -> str:
     lines = [f"{count:>9,}  {name}" for name, count in figures.items() if count or name in always]
     if report.doubtful:
         lines.append(f"lines in doubt: {', '.join(map(str, report.doubtful))}")
+    if report.reasons:
+        lines.append("why not: " + ", ".join(f"{code} {count:,}" for code, count in report.reasons.most_common()))
     if report.errors:
         lines.append(f"the rows that were not sent for good are in {report.errors}")
+    if report.earlier_errors:
+        lines.append(f"the error file of an earlier run was {report.earlier_errors}")
     if report.pending:
         lines.append(f"{report.journal} knows what was sent; the same command with --resume goes on")
     elif report.journal:

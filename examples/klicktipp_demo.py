@@ -22,7 +22,6 @@ from klickdoxie_core.sandbox import LOST
 from klicktipp_async import FieldType
 from klicktipp_async.sandbox import Sandbox
 
-ERRORS = Path("errors.csv")
 UPSERT = "Add or Update Contact"
 MAPS = ["E-Mail=email", "Mobil=sms", "Vorname=fieldFirstName", "Nachname=fieldLastName", "Firma=fieldCompanyName"]
 MAPS += ["Straße=fieldStreet1", "PLZ=fieldZip", "Ort=fieldCity", "Geburtstag=fieldBirthday:date", "Segmente=tags"]
@@ -38,9 +37,10 @@ async def main(contacts: Contacts, file: Path) -> int:
             tasks.start_soon(end_sessions, box, contacts.valid // 2)
             exit_code = await run_import(file, box, url)
             tasks.cancel_scope.cancel()
-    figures = [*arrived(contacts, box), *written_down(contacts)]
+    errors = file.with_name(f"{file.name}.errors.csv")
+    figures = [*arrived(contacts, box), *written_down(contacts, errors)]
     figures.append(Figure("exit code, which says that some rows failed", 1, exit_code))
-    return show("counted by the sandbox and in errors.csv", figures, "every valid contact arrived exactly once")
+    return show(f"counted by the sandbox and in {errors}", figures, "every valid contact arrived exactly once")
 
 
 async def run_import(file: Path, box: Sandbox, url: str) -> int:
@@ -49,7 +49,7 @@ async def run_import(file: Path, box: Sandbox, url: str) -> int:
     maps = [part for given in MAPS for part in ("--map", given)]
     with tempfile.TemporaryDirectory() as folder:
         # Rows in doubt would keep it, and the next trial is to begin anew.
-        options = ["--concurrency", "32", "--errors", str(ERRORS), "--journal", f"{folder}/journal"]
+        options = ["--concurrency", "32", "--journal", f"{folder}/journal"]
         return await run("klicktipp_async", ["import", str(file), "--opt-in", "default", *options, *maps], account)
 
 
@@ -80,17 +80,17 @@ def arrived(contacts: Contacts, box: Sandbox) -> list[Figure]:
     ]
 
 
-def written_down(contacts: Contacts) -> list[Figure]:
+def written_down(contacts: Contacts, errors: Path) -> list[Figure]:
     """What stands in the error file, beside what it must be."""
-    with ERRORS.open(encoding="cp1252", newline="") as file:
+    with errors.open(encoding="cp1252", newline="") as file:
         left = list(csv.DictReader(file, delimiter=";"))
     states = Counter(row["_state"] for row in left)
     codes = Counter(row["_code"] for row in left if row["_state"] == "failed")
     doubtful = sum(bool(row["E-Mail"]) for row in left if row["_state"] == "in doubt")
     return [
-        Figure("rows refused, in errors.csv", contacts.invalid.total(), states["failed"]),
+        Figure("rows refused, in the error file", contacts.invalid.total(), states["failed"]),
         *(Figure(f"  {code}", count, codes[code]) for code, count in contacts.invalid.items()),
-        Figure("duplicates, in errors.csv", contacts.duplicates, states["duplicate"]),
+        Figure("duplicates, in the error file", contacts.duplicates, states["duplicate"]),
         # Without an address nobody can be looked up when an answer is lost: those rows are in doubt, and had arrived.
         Figure("rows in doubt that could have been looked up", 0, doubtful),
     ]

@@ -24,13 +24,13 @@ async def main(rows: int = ROWS) -> int:
     """Send, be killed, resume, and count; 0 if every figure is as it must be."""
     references = [f"R-{number:04}" for number in range(1, rows + 1)]
     with tempfile.TemporaryDirectory() as name:
-        file, errors = Path(name, "rows.csv"), Path(name, "errors.csv")
+        file, errors = Path(name, "rows.csv"), Path(name, "rows.csv.errors.csv")
         write_rows(file, references)
         async with Sandbox() as box, box.serve() as url:
             box.latency = 0.01
             env = {"DOXIE_BASE_URL": url, "DOXIE_TENANT": box.tenant}
             env |= {"DOXIE_API_USER": box.username, "DOXIE_API_PASSWORD": box.password}
-            command = ["send", "mailer", "welcome_email", "--rows", str(file), "--errors", str(errors)]
+            command = ["send", "mailer", "welcome_email", "--rows", str(file)]
             killed = await kill("doxie_async", command, env, lambda: len(box.sent) > rows // 2)
             resumed = await run("doxie_async", [*command, "--resume"], env)
         doubtful = in_doubt(errors)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Final
 
 from klickdoxie_core import command_line
 from klickdoxie_core.command_line import OK
@@ -16,11 +17,21 @@ from klicktipp_async.commands.export import add_export
 from klicktipp_async.commands.importing import add_import
 from klicktipp_async.commands.listing import add_fields, add_opt_ins, add_tags
 from klicktipp_async.commands.syncing import add_sync
+from klicktipp_async.errors import InvalidCredentials
+
+_LOGIN_REFUSED: Final = """\
+the login was refused; check KLICKTIPP_USERNAME and KLICKTIPP_PASSWORD before you try again: every try counts, and too \
+many of them lock the account"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; None takes the arguments of the process."""
-    return command_line.run(_parser(), arguments)
+    return command_line.run(_parser(), arguments, text_of=_text_of)
+
+
+def _text_of(error: Exception) -> str:
+    """What is told of an error; who types a password cannot do anything about when a program may try again."""
+    return _LOGIN_REFUSED if isinstance(error, InvalidCredentials) else str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

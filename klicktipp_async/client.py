@@ -11,7 +11,7 @@ import anyio
 import cattrs
 
 from klickdoxie_core import ApiClient, Dialect, KeyPair, Scheme
-from klickdoxie_core.client import ClientOptions
+from klickdoxie_core.client import ClientOptions, base_url_fault
 from klicktipp_async import convert
 from klicktipp_async.auth import SessionLogin
 from klicktipp_async.dialect import KlickTippDialect
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 BASE_URL = "https://api.klicktipp.com"
+_BASE_URL_NAME = "KLICKTIPP_BASE_URL"
 _LOOK_UP_AFTER = 1.0
 
 
@@ -85,11 +86,13 @@ class KlickTipp(ApiClient):
         `KLICKTIPP_CUSTOMER_KEY`; also `KLICKTIPP_BASE_URL`. What is given as an argument wins.
 
         Raises:
-            ConfigError: Names every variable that is missing.
+            ConfigError: Names every variable that is missing, or says what is wrong with one.
         """
         auth = _auth_from(os.environ)
-        if base_url := os.environ.get("KLICKTIPP_BASE_URL"):
-            options.setdefault("base_url", base_url)
+        if (base_url := os.environ.get(_BASE_URL_NAME)) and "base_url" not in options:
+            if (said := base_url_fault(base_url, _BASE_URL_NAME)) is not None:
+                raise ConfigError(said)
+            options["base_url"] = base_url
         return cls(auth, field_schema=field_schema, **options)
 
     @property

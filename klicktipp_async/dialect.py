@@ -66,11 +66,25 @@ _NOT_FOUND: Mapping[str, type[e.NotFound]] = {
     "Delete Opt-in Process": e.OptInNotFound,
 }
 
+# Where there is no such contact, a change is refused with a sentence and no number, which nothing else is.
+_NO_CONTACT = frozenset(
+    {
+        "der kontakt existiert nicht",
+        "diesen kontakt gibt es nicht",
+        "the contact does not exist",
+        "there is no such contact",
+    }
+)
+
 _BY_STATUS: Mapping[tuple[int, str], type[e.KlickTippError]] = {
     (401, "Login"): e.InvalidCredentials,
     (406, "Login"): e.AlreadyLoggedIn,
     (406, "Logout from API"): e.NotLoggedIn,
 }
+
+_HINTS: Mapping[str, str] = {"Create Tag": "; tags.ensure gives the id of a tag that may exist already"}
+
+_UNKNOWN_NUMBER = "a reason that the vendor does not publish"
 
 _FORBIDDEN = (
     "403: not permitted for this user, or the plan has no API access (Premium or higher, key pairs need Enterprise), "
@@ -87,7 +101,7 @@ class KlickTippDialect(Dialect):
         """What an answer means; None for a 2xx that carries no error number."""
         code, subcode = numbers(payload)
         if code is not None:
-            return _by_number(call.operation, code, subcode, cast("Mapping[str, object]", payload))
+            return _by_number(call, code, subcode, cast("Mapping[str, object]", payload))
         if 200 <= status < 300:
             return None
         return _by_status(call.operation, status, payload)
@@ -128,18 +142,32 @@ def texts(payload: object) -> list[str]:
     return []
 
 
-def _by_number(operation: str, code: int, subcode: int | None, body: Mapping[str, object]) -> Explained:
-    kind = _meaning(operation, code, subcode)
+def _by_number(call: Call[Any], code: int, subcode: int | None, body: Mapping[str, object]) -> Explained:
+    kind = _meaning(call.operation, code, subcode)
     number = f"{code}/{subcode}" if subcode is not None else str(code)
+    said = _UNKNOWN_NUMBER if kind is e.BusinessError else _first_line(kind)
+    if kind is e.FieldValidationError and (name := body.get("name")) in _names_sent(call):
+        # The key comes from the answer, which may hold anything; what we have sent ourselves is a key.
+        said = f"{said} {name!r}"
     return Explained(
         error=kind,
-        message=_sentence(f"refused with error {number}: {_first_line(kind)}", body),
+        message=_sentence(f"refused with error {number}: {said}", body),
         code=code,
         subcode=subcode,
         details=_details(body) if kind is e.FieldValidationError else {},
         transient=kind is e.InternalError,
         in_doubt=kind in {e.InternalError, e.ConfirmationMailFailed},
     )
+
+
+def _names_sent(call: Call[Any]) -> list[str]:
+    """The keys of the call's body and of its data fields, but for any that looks personal."""
+    body = _mapping(call.body)
+    return [name for name in (*body, *_mapping(body.get("fields"))) if mask(name) == name]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _meaning(operation: str, code: int, subcode: int | None) -> type[e.KlickTippError]:
@@ -155,7 +183,8 @@ def _by_status(operation: str, status: int, payload: object) -> Explained | None
         return Explained(error=e.ServerError, message=hint, final=False)
     kind = _status_meaning(operation, status, payload)
     if kind is not None:
-        return Explained(error=kind, message=_sentence(f"{status}: {_first_line(kind)}", payload))
+        hint = _HINTS.get(operation, "") if kind is e.BusinessError else ""
+        return Explained(error=kind, message=_sentence(f"{status}: {_first_line(kind)}", payload) + hint)
     if texts(payload):
         return Explained(
             error=e.ResponseError, message=_sentence(f"the service answered {status}", payload), final=False
@@ -166,9 +195,19 @@ def _by_status(operation: str, status: int, payload: object) -> Explained | None
 def _status_meaning(operation: str, status: int, payload: object) -> type[e.KlickTippError] | None:
     if status == 401 and says_argument_is_missing(payload):
         return e.MissingArgument
+    if status in {404, 406} and _says_no_contact(operation, payload):
+        return e.ContactNotFound
     if status == 404:
         return _NOT_FOUND.get(operation)
     return _BY_STATUS.get((status, operation)) or (e.BusinessError if status == 406 else None)
+
+
+def _says_no_contact(operation: str, payload: object) -> bool:
+    """Whether a refusal without a number is about a missing contact; a delete has no other reason to be refused."""
+    said = texts(payload)
+    return any(text.strip().rstrip(".").lower() in _NO_CONTACT for text in said) or (
+        operation == "Delete Contact" and bool(said)
+    )
 
 
 def _sentence(start: str, payload: object) -> str:
@@ -185,7 +224,7 @@ def _first_line(kind: type[Exception]) -> str:
 
 def _details(body: Mapping[str, object]) -> dict[str, str]:
     names = {"field": "field", "name": "name", "reason": "reason", "field_value": "value"}
-    return {ours: str(body[theirs]) for theirs, ours in names.items() if body.get(theirs) not in {None, ""}}
+    return {ours: str(body[theirs]) for theirs, ours in names.items() if body.get(theirs) not in (None, "")}
 
 
 def _number(value: object) -> int | None:

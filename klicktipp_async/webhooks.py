@@ -80,7 +80,7 @@ class WebhookEvent:
 
 
 def parse(
-    body: bytes, *, content_type: str, query: str | bytes = "", aliases: Mapping[str, str] | None = None
+    body: bytes, *, content_type: str | None, query: str | bytes = "", aliases: Mapping[str, str] | None = None
 ) -> WebhookEvent:
     """Read a delivery: a form in UTF-8 or Windows-1252, JSON, multipart, or the query of a GET.
 
@@ -89,7 +89,7 @@ def parse(
 
     Args:
         body: The body; empty for a GET.
-        content_type: The `Content-Type` header; empty for a form.
+        content_type: The `Content-Type` header; None or empty for a form.
         query: The query string of the URL; its parameters join those of the body.
         aliases: Parameter names of the webhook's own, and what they mean: 'email', 'id', 'phone' or a field's key.
 
@@ -187,11 +187,11 @@ def _add(found: dict[str, str], name: str, value: str) -> None:
         raise WebhookError("the delivery says one thing in two ways")
 
 
-def _parameters(body: bytes, content_type: str, query: str | bytes) -> dict[str, str]:
+def _parameters(body: bytes, content_type: str | None, query: str | bytes) -> dict[str, str]:
     """The parameters of the query and of the body."""
     raw_query = query.encode("utf-8", "surrogatepass") if isinstance(query, str) else query
     found = _named(_decoded(_form_pairs(raw_query)))
-    for name, value in _named(_body_pairs(body, content_type)).items():
+    for name, value in _named(_body_pairs(body, content_type or "")).items():
         _add(found, name, value)
     return found
 

@@ -7,7 +7,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Any, Final
 
-from klickdoxie_core.command_line import positive_int
+from klickdoxie_core.command_line import broken_off, positive_int
 from klickdoxie_core.options import UNSET, Unset
 from klickdoxie_core.table.sql import given_query
 from klicktipp_async.crm import Mapping
@@ -15,9 +15,15 @@ from klicktipp_async.errors import ConfigError
 
 _NO_FILE: Final = Path("query")
 """What a job without a file is called."""
+EXIT_CODES: Final = (
+    "Exit codes: 0 all is well, 1 some rows did not arrive, 2 wrong usage, 3 the credentials were refused, 4 stopped "
+    "before the end, and --resume goes on, 130 broken off by Ctrl-C with nothing to resume."
+)
+"""For the end of a command's help."""
 _OPT_IN_NEEDED: Final = """\
 say which opt-in process new contacts go through; there is no silent default, since it is about their consent:
-  --opt-in ID       a process of the account, which may or may not ask them to confirm
+  --opt-in ID       a process of the account by its number or name, as `klicktipp opt-ins` lists them; it may or may
+                    not ask them to confirm
   --opt-in default  the account's own double opt-in, which may send each of them a confirmation mail
 a mapping in a file may name it as opt_in, too"""
 
@@ -42,8 +48,9 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--opt-in",
-        metavar="ID|default",
-        help="the opt-in process of new contacts; must be named here or in the mapping",
+        metavar="ID|NAME|default",
+        help="the opt-in process of new contacts, as `klicktipp opt-ins` lists them; must be named here or in the "
+        "mapping",
     )
     add("--resume", action="store_true", help="go on with a job that was broken off")
     add(
@@ -52,7 +59,12 @@ def add_job(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="where the job keeps its record (default: FILE.csv.journal, or query.journal)",
     )
-    add("--errors", type=Path, default=Path("errors.csv"), metavar="PATH", help="for the rows that do not arrive")
+    add(
+        "--errors",
+        type=Path,
+        metavar="PATH",
+        help="for the rows that do not arrive (default: FILE.csv.errors.csv, or query.errors.csv)",
+    )
     add("--language", choices=("en", "de"), default="en", help="of the plan, the reasons and the summary")
     add("--json", action="store_true", help="print one line of JSON for each event")
 
@@ -74,7 +86,7 @@ def job_options(options: argparse.Namespace) -> dict[str, Any]:
         "separator": options.delimiter,
         "limit": options.limit,
         "resume": options.resume,
-        "errors": options.errors,
+        "errors": options.errors or (None if query is None else Path(f"{options.file}.errors.csv")),
         "concurrency": options.concurrency,
         "language": options.language,
         "as_json": options.json,
@@ -86,7 +98,13 @@ def journal(options: argparse.Namespace) -> Path:
     return options.journal or Path(f"{options.file}.journal")
 
 
-def opt_in_id(text: str | None, mapping: Mapping | None) -> int | Unset | None:
+def after_ctrl_c(options: argparse.Namespace) -> tuple[int, str]:
+    """The exit code of a job that Ctrl-C broke off, and what is told."""
+    dry_run: bool = getattr(options, "dry_run", False)
+    return broken_off(None if dry_run else journal(options))
+
+
+def opt_in_id(text: str | None, mapping: Mapping | None) -> int | str | Unset | None:
     """The opt-in process that is asked for.
 
     Args:
@@ -94,10 +112,10 @@ def opt_in_id(text: str | None, mapping: Mapping | None) -> int | Unset | None:
         mapping: What may name the process as well; None where there is none.
 
     Returns:
-        Its id; None for the account's own, UNSET for the one that the mapping names.
+        Its id or name; None for the account's own, UNSET for the one that the mapping names.
 
     Raises:
-        ConfigError: Nobody names one, or it is named by something else than its number.
+        ConfigError: Nobody names one.
     """
     if text is None:
         if mapping is None or mapping.opt_in is None:
@@ -105,10 +123,9 @@ def opt_in_id(text: str | None, mapping: Mapping | None) -> int | Unset | None:
         return UNSET
     if text == "default":
         return None
-    if not (text.isascii() and text.isdigit()):
-        msg = f"--opt-in takes the number of an opt-in process or the word default, not {text!r}"
-        raise ConfigError(msg)
-    return int(text)
+    if not text.strip():
+        raise ConfigError("--opt-in takes the number or name of an opt-in process, or the word default")
+    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def not_empty(text: str) -> str:

@@ -84,6 +84,9 @@ async def _export(options: argparse.Namespace) -> int:
             layout = Layout(fields=await _fields(kt, options.fields), tags=tags, labels=options.labels)
             ids = await _ids(kt, options, tags)
             count = await _write(kt, ids, Sheet(stream, layout, options.separator, options.encoding), options)
+    if not ids and options.status is None:
+        # On standard error, as all that is not for the file.
+        sys.stderr.write("0 subscribed contacts; --status all takes the others, too\n")
     if options.out is not None:
         sys.stderr.write(f"{count:,} of {len(ids):,} contacts are in {options.out}\n")
     return OK

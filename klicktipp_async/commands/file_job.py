@@ -43,14 +43,15 @@ class FileJob:
         limit: Rows to take at the most; None for all.
         mapping: Where the columns go; None to guess from their names.
         overrides: Attributes that the mapping gets beside what it says.
-        opt_in_id: The opt-in process of new contacts; None for the account's own, UNSET for that of the mapping.
+        opt_in_id: The opt-in process of new contacts, by its id or name; None for the account's own, UNSET for that of
+            the mapping.
         segments: The prefix of managed tags; None for the usual one.
         tags: Tags for every contact.
         look_up: Whether contacts are looked up and compared, or sent as they are.
         send: Whether the plan is carried out, too.
         resume: Whether to go on with a job that was broken off.
         journal: Where the job keeps its record; None for nowhere, which is for plans that are not carried out.
-        errors: Where the rows go that do not arrive.
+        errors: Where the rows go that do not arrive; None for beside the file.
         report: Where every row is told; None for nowhere.
         page: Where a plan that is not carried out goes as a page to look at; None for nowhere.
         page_language: The language that the page shows at first; None for that of the browser.
@@ -66,14 +67,14 @@ class FileJob:
     limit: int | None
     mapping: Mapping | None
     overrides: Facts[str, Any] = attrs.field(factory=dict[str, Any])
-    opt_in_id: int | Unset | None
+    opt_in_id: int | str | Unset | None
     segments: Segments | None = None
     tags: Sequence[str] = ()
     look_up: bool
     send: bool
     resume: bool
     journal: Path | None
-    errors: Path
+    errors: Path | None
     report: Path | None = None
     page: Path | None = None
     page_language: Language | None = None
@@ -92,13 +93,14 @@ async def run_file(kt: KlickTipp, job: FileJob) -> int:
         SdkError: The account could not be read; or it could not be written, and the summary was told before.
     """
     async with _opened(kt, job) as table:
-        ErrorFile(job.errors, table).check()
+        errors = ErrorFile(job.errors, table)
+        errors.check()
         if job.report:
-            check_report(job.report, (table.path, job.errors))
+            check_report(job.report, (table.path, errors.path))
         if job.page:
-            check_page(job.page, (table.path, job.errors, *(path for path in (job.report, job.journal) if path)))
+            check_page(job.page, (table.path, errors.path, *(path for path in (job.report, job.journal) if path)))
         mapping = job.mapping or guess(table.header, await kt.fields.all())
-        with closing(_Run(kt, job, table, attrs.evolve(mapping, **job.overrides))) as run:
+        with closing(_Run(kt, job, table, errors, attrs.evolve(mapping, **job.overrides))) as run:
             return await run.go()
 
 
@@ -139,10 +141,13 @@ async def _goes_on(job: FileJob, path: Path, sync: ContactSync) -> bool:
 class _Run:
     """One job from beginning to end."""
 
-    def __init__(self, kt: KlickTipp, job: FileJob, table: Table, mapping: Mapping) -> None:
+    def __init__(self, kt: KlickTipp, job: FileJob, table: Table, errors: ErrorFile, mapping: Mapping) -> None:
         self._job = job
         self._table = table
+        self._errors = errors
         self._mapping = mapping
+        asked = [job.query.fingerprint] if job.query else []
+        self._source = fingerprint(table.path, table.encoding, table.separator, str(job.limit), *asked)
         self._stopped = False
         self._display: Display | None = None
         self._last: Progress | None = None
@@ -166,8 +171,8 @@ class _Run:
         """Do it, and return the exit code."""
         job = self._job
         await self._sync.check(self._table.header)
-        if job.journal and not await _goes_on(job, job.journal, self._sync) and read_header(job.journal) is not None:
-            _remove(job.journal)
+        if job.journal:
+            await self._go_on_or_begin(job.journal)
         found = overview(self._table, limit=job.limit)
         shown = Shown(
             table=self._table,
@@ -182,7 +187,7 @@ class _Run:
         with stopped_by_signal(self._stop):
             plan = await self._plan(found.rows)
             if self._stopped:
-                self._say("stopped" if job.journal is None else "unfinished")
+                self._say("stopped" if job.journal is None else "unfinished" if job.send else "plan_unfinished")
                 return STOPPED
             self._tell(plan_json(plan), plan_text(plan, job.language))
             if not job.send:
@@ -191,14 +196,38 @@ class _Run:
                 return OK
             return await self._send(plan)
 
+    async def _go_on_or_begin(self, journal: Path) -> None:
+        """Let the journal be one of these rows, or gone."""
+        if read_header(journal) is None:
+            await _goes_on(self._job, journal, self._sync)
+        elif await _goes_on(self._job, journal, self._sync):
+            await self._check_source(journal)
+        else:
+            _remove(journal)
+
+    async def _check_source(self, journal: Path) -> None:
+        """Raise ConfigError where the rows are no longer those that the journal was made from."""
+        job, header = self._job, read_header(journal)
+        report = await self._sync.report()
+        if header is None or header[1].get("source") in {"", self._source}:
+            return
+        name = "the query" if job.query else job.file.name
+        how = "--limit" if job.query else "--limit, --encoding or --delimiter"
+        changed = f"{name} has changed since the plan was made, or is taken with another {how}"
+        if report.begun:
+            raise ConfigError(
+                f"{changed}, and rows were sent: --resume goes on once it is as it was. To begin anew, delete "
+                f"{journal}; rows already sent go out again then"
+            )
+        begin = "run --plan again" if job.look_up else "leave out --resume to begin anew"
+        raise ConfigError(f"{changed}; nothing was sent: {begin}")
+
     async def _plan(self, rows: int) -> SyncPlan:
-        job, table = self._job, self._table
-        given = source_rows(table, limit=job.limit, in_doubt_again=job.look_up)
-        asked = [job.query.fingerprint] if job.query else []
-        source = fingerprint(table.path, table.encoding, table.separator, str(job.limit), *asked)
+        job = self._job
+        given = source_rows(self._table, limit=job.limit, in_doubt_again=job.look_up)
         # Only reading from the service takes time.
         with self._displayed() if job.look_up else nullcontext():
-            return await self._sync.plan(given, total=rows, source=source)
+            return await self._sync.plan(given, total=rows, source=self._source)
 
     async def _write_page(self) -> None:
         job = self._job
@@ -229,6 +258,7 @@ class _Run:
             tags_created=len(plan.new_tags) if report.begun else 0,
             seconds=self._last.seconds if self._last else 0.0,
             errors=errors,
+            earlier_errors=self._errors.earlier,
             rows_file=None if complaint else job.report,
         )
         self._tell(summary.as_json(), summary.text(job.language))
@@ -244,7 +274,7 @@ class _Run:
         """Write the rows beside the file; returns the error file, and why that went wrong: the summary must come."""
         job = self._job
         try:
-            errors = await write_errors(self._table, report, ErrorFile(job.errors, self._table), job.language)
+            errors = await write_errors(self._table, report, self._errors, job.language)
             if job.report:
                 await write_report(job.report, report.rows(), job.language)
         except TableError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from klickdoxie_core import command_line
 from klicktipp_async.commands import arguments
 from klicktipp_async.commands.account import CREDENTIALS, add_account_options, client_from
 from klicktipp_async.commands.file_job import FileJob, run_file
@@ -24,7 +23,8 @@ def add_import(parser: argparse.ArgumentParser) -> None:
         "Import contacts from a CSV file. An import that is broken off, however hard, goes on with --resume and sends "
         f"no row twice. {CREDENTIALS}"
     )
-    parser.set_defaults(command=_import, interrupted=command_line.STOPPED)
+    parser.epilog = arguments.EXIT_CODES
+    parser.set_defaults(command=_import, interrupted=arguments.after_ctrl_c)
     add = parser.add_argument
     arguments.add_file(parser)
     add("--map", action="append", default=[], metavar="COLUMN=TARGET", help=_MAP_HELP)

@@ -12,11 +12,13 @@ from klickdoxie_core.command_line import columns
 from klickdoxie_core.entry import State
 from klickdoxie_core.table import Table
 from klickdoxie_core.table.overview import Fill, Overview
+from klickdoxie_core.table.rejects import Fate
 from klicktipp_async.commands.source import EVERYDAY
 from klicktipp_async.commands.words import number, word
 from klicktipp_async.crm import Action, SyncPlan, SyncReport, Target
 from klicktipp_async.crm import Mapping as ColumnMapping
 from klicktipp_async.crm.reasons import Language
+from klicktipp_async.crm.rows import WRITING
 
 _OUTCOMES = {
     Action.UPSERT: "done",
@@ -127,6 +129,8 @@ def _target(target: Target) -> str:
 def plan_text(plan: SyncPlan, language: Language) -> str:
     """What is going to happen, for people."""
     lines = [_line(plan.counts[action], action.value, language) for action in _ACTIONS if plan.counts[action]]
+    if settled := sum(plan.counts[action] for action in WRITING) - plan.left:
+        lines.append(_line(settled, "settled", language))
     lines += _counted("why", plan.reasons, language)
     lines += _counted("changes", plan.changes, language)
     if plan.new_tags:
@@ -140,6 +144,7 @@ def plan_json(plan: SyncPlan) -> Mapping[str, object]:
     return {
         "event": "plan",
         "rows": plan.total,
+        "left": plan.left,
         "actions": {action.name.lower(): plan.counts[action] for action in _ACTIONS},
         "reasons": dict(plan.reasons.most_common()),
         "changes": dict(plan.changes.most_common()),
@@ -156,6 +161,7 @@ class Summary:
         tags_created: Tags that the account did not have before.
         seconds: How long the sending took.
         errors: The error file; None if every row arrived.
+        earlier_errors: What was done with the error file of an earlier run; None if nothing was.
         rows_file: The report with every row; None if none was asked for.
     """
 
@@ -163,6 +169,7 @@ class Summary:
     tags_created: int
     seconds: float
     errors: Path | None
+    earlier_errors: Fate | None = None
     rows_file: Path | None
 
     @property
@@ -196,6 +203,8 @@ class Summary:
         lines += _counted("why", self.report.reasons, language)
         if self.errors:
             lines.append(f"{word('errors', language)} {self.errors}")
+        if self.earlier_errors:
+            lines.append(word(f"errors_{self.earlier_errors}", language))
         if self.rows_file:
             lines.append(f"{word('report', language)} {self.rows_file}")
         if self.report.left:
@@ -212,6 +221,7 @@ class Summary:
             "reasons": dict(self.report.reasons.most_common()),
             "seconds": round(self.seconds, 3),
             "errors": str(self.errors) if self.errors else None,
+            "earlier_errors": self.earlier_errors,
             "report": str(self.rows_file) if self.rows_file else None,
         }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from klickdoxie_core import command_line
+from klickdoxie_core.command_line import PrintAndExit, broken_off
 from klicktipp_async.commands import arguments
 from klicktipp_async.commands.account import CREDENTIALS, add_account_options, client_from
 from klicktipp_async.commands.file_job import FileJob, run_file
@@ -25,10 +26,17 @@ def add_sync(parser: argparse.ArgumentParser) -> None:
         "Keep contacts in step with a CRM. Without --apply nothing is written: the plan is shown and kept, and --apply "
         f"carries it out. A sync that is broken off, however hard, goes on with --resume. {CREDENTIALS}"
     )
-    parser.set_defaults(command=_sync, interrupted=command_line.STOPPED)
+    parser.epilog = arguments.EXIT_CODES
+    parser.set_defaults(command=_sync, interrupted=_after_ctrl_c)
     add = parser.add_argument
     arguments.add_file(parser)
     add("--mapping", required=True, type=Path, metavar="FILE.toml", help="where the columns go")
+    add(
+        "--example-mapping",
+        action=PrintAndExit,
+        text=_example_mapping,
+        help="print such a file to start from, and exit",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--plan", action="store_true", help="read, compare and show; write nothing (the default)")
     mode.add_argument("--apply", action="store_true", help="carry out the plan; makes one first where there is none")
@@ -44,9 +52,22 @@ def add_sync(parser: argparse.ArgumentParser) -> None:
     add_account_options(parser)
 
 
+def _example_mapping() -> str:
+    return resources.files("klicktipp_async.commands").joinpath("example_mapping.toml").read_text(encoding="utf-8")
+
+
+def _sends(options: argparse.Namespace) -> bool:
+    return bool(options.apply or (options.resume and not options.plan))
+
+
+def _after_ctrl_c(options: argparse.Namespace) -> tuple[int, str]:
+    # --resume alone would carry out a plan that nobody has looked at.
+    return broken_off(arguments.journal(options), "--resume" if _sends(options) else "--plan --resume")
+
+
 async def _sync(options: argparse.Namespace) -> int:
     mapping = Mapping.from_toml(options.mapping)
-    send = options.apply or (options.resume and not options.plan)
+    send = _sends(options)
     report, page = _report_and_page(options, send=send)
     job = FileJob(
         **arguments.job_options(options),

@@ -29,12 +29,25 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "changes": ("changes by field", "Änderungen je Feld"),
     "seconds": ("seconds", "Sekunden"),
     "errors": ("the rows that did not arrive are in", "die nicht angekommenen Zeilen stehen in"),
+    "errors_replaced": (
+        "the error file of an earlier run was replaced",
+        "die Fehlerdatei eines früheren Laufs wurde ersetzt",
+    ),
+    "errors_removed": (
+        "the error file of an earlier run was removed: nothing is wrong any more",
+        "die Fehlerdatei eines früheren Laufs wurde entfernt: nichts ist mehr falsch",
+    ),
+    "settled": ("settled by an earlier run", "von einem früheren Lauf erledigt"),
     "report": ("what became of each row is in", "was aus jeder Zeile wurde, steht in"),
     "page": ("the plan to look at is in", "der Plan zum Ansehen steht in"),
     "stopped": ("stopped before the end", "vor dem Ende angehalten"),
     "unfinished": (
         "stopped before the end: the same command with --resume goes on",
         "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter",
+    ),
+    "plan_unfinished": (
+        "stopped before the end of the plan, and nothing was sent: --plan --resume goes on",
+        "vor dem Ende des Plans angehalten, nichts wurde gesendet: --plan --resume macht weiter",
     ),
     "doubt_kept": (
         "the rows in doubt are not sent again by themselves; --resume looks them up where that is possible",

@@ -8,7 +8,7 @@ from collections import abc
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import attrs
 
@@ -21,16 +21,20 @@ from klicktipp_async.errors import ArgumentError
 __all__ = ["Collision", "Mapping", "MappingError", "Segments", "Target"]
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
 def _columns(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str):
-        raise ArgumentError("segments and tags must be lists of columns, not one text")
+    if not _is_list(names):
+        raise ArgumentError("segments and tags must be lists of columns")
     return tuple(names)
 
 
 def _pair(names: Sequence[str] | None) -> tuple[str, str] | None:
     if names is None:
         return None
-    if isinstance(names, str) or len(names) != 2:
+    if not _is_list(names) or len(names) != 2:
         raise ArgumentError("crm_id must be a column and the data field that keeps the CRM's id")
     return names[0], names[1]
 
@@ -38,12 +42,21 @@ def _pair(names: Sequence[str] | None) -> tuple[str, str] | None:
 def _targets(
     fields: abc.Mapping[str, Target | str | Sequence[Target | str]],
 ) -> abc.Mapping[str, tuple[Target, ...]]:
-    return {column: _each_target(given) for column, given in fields.items()}
+    given = cast("object", fields)
+    if not isinstance(given, abc.Mapping):
+        raise ArgumentError('fields must map columns to data fields, such as {"first": "fieldFirstName"}')
+    return {column: tuple(_each_target(targets)) for column, targets in fields.items()}
 
 
-def _each_target(given: Target | str | Sequence[Target | str]) -> tuple[Target, ...]:
-    listed = [given] if isinstance(given, Target | str) else given
-    return tuple(Target(field=one) if isinstance(one, str) else one for one in listed)
+def _each_target(given: object) -> Iterator[Target]:
+    listed = cast("Sequence[object]", given) if _is_list(given) else [given]
+    for one in listed:
+        if isinstance(one, str):
+            yield Target(field=one)
+        elif isinstance(one, Target):
+            yield one
+        else:
+            raise ArgumentError("fields must map each column to the name of a data field, a Target, or a list of both")
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
@@ -110,7 +111,16 @@ def read_pairs(arguments: Sequence[str]) -> Said:
             said.where = ""
         else:
             said.complain(f"{argument!r} is neither COLUMN=TARGET nor a .toml file")
+    if not said.columns and said.crm_id is None:
+        _complain_of_misspelled(said)
     return said
+
+
+def _complain_of_misspelled(said: Said) -> None:
+    """Where nothing says who a contact is, a target that is like a word for that was meant as one."""
+    for target in chain.from_iterable(said.fields.values()):
+        if _FIELD_KEY.fullmatch(target.field) is None and (meant := similar(target.field, _IDENTITY_WORDS)):
+            said.complain(f"{target.field!r} is no target{meant}")
 
 
 def _load(path: Path) -> _Table:

@@ -214,7 +214,7 @@ async def _chunks(rows: Rows) -> AsyncGenerator[list[SourceRow]]:
     last = 0
     async with aclosing(_generator(rows)) as source:
         async for given in source:
-            row = given if isinstance(given, SourceRow) else SourceRow(last + 1, given)
+            row = _numbered(given, last + 1)
             if row.number <= last:
                 raise ArgumentError("rows must be numbered from 1 on, each higher than the one before")
             last = row.number
@@ -224,6 +224,15 @@ async def _chunks(rows: Rows) -> AsyncGenerator[list[SourceRow]]:
                 chunk = []
     if chunk:
         yield chunk
+
+
+def _numbered(given: object, number: int) -> SourceRow:
+    row = given if isinstance(given, SourceRow) else SourceRow(number, cast("Mapping[str, object]", given))
+    values = cast("object", row.values)
+    if not isinstance(values, Mapping | Reason):
+        found = type(values).__name__
+        raise ArgumentError(f"rows must hold mappings of column to value; row {row.number} is of type {found}")
+    return row
 
 
 def _generator(rows: Rows) -> AsyncGenerator[Given]:

@@ -69,8 +69,8 @@ class ContactSync:
     Args:
         kt: A client of the account; it stays the caller's.
         mapping: Where the columns of the rows go.
-        opt_in_id: The opt-in process of new contacts; it has no default, and must be named here or in the mapping.
-            None for the account's own double opt-in, which sends mails.
+        opt_in_id: The opt-in process of new contacts, by its id or name; it has no default, and must be named here or
+            in the mapping. None for the account's own double opt-in, which sends mails.
         segments: The prefix of the tags that are managed; None for that of the mapping, or else of `Segments()`.
         tags: Names of tags that every contact gets.
         journal: The file in which plan and results are kept, readable for its owner only; beside it lies a file with
@@ -93,7 +93,7 @@ class ContactSync:
         kt: KlickTipp,
         *,
         mapping: ColumnMapping,
-        opt_in_id: int | Unset | None = UNSET,
+        opt_in_id: int | str | Unset | None = UNSET,
         segments: Segments | None = None,
         tags: Sequence[str] = (),
         journal: str | os.PathLike[str] | None = None,

@@ -113,8 +113,8 @@ class Contacts(KlickTippResource):
         This is how an address is changed: a second `upsert` would make a second contact.
 
         Raises:
+            ContactNotFound: There is no such contact.
             EmailTaken, SmsNumberTaken, InvalidEmail, InvalidPhone, FieldValidationError: As their names say.
-            BusinessError: Also for a contact that does not exist.
         """
         given = {"newemail": email, "newsmsnumber": sms_number}
         body: dict[str, object] = {key: value for key, value in given.items() if not isinstance(value, Unset)}

@@ -32,7 +32,7 @@ class OptIns(KlickTippResource):
     async def redirect_url(self, opt_in_id: int, email: str) -> str:
         """Where a contact goes: the pending page, or the thank-you page once confirmed (Search Redirect URL).
 
-        Raises `OptInNotFound`.
+        Raises `OptInNotFound` and `ContactNotFound`.
         """
         check_email("email", email)
         check_number("opt_in_id", opt_in_id)

@@ -37,7 +37,8 @@ class Tags(KlickTippResource):
     async def create(self, name: str, *, text: str | None = None, confirm: bool = True) -> int:
         """Create a manual tag and return its id (Create Tag).
 
-        When the answer is lost, the tag is looked up by its name and only created again if it is not there.
+        When the answer is lost, the tag is looked up by its name and only created again if it is not there. For a tag
+        that may exist already, `ensure` gives its id.
 
         Args:
             name: Unique in the account.

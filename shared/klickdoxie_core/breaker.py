@@ -69,7 +69,8 @@ class Breaker:
     Attributes:
         outages: Failures in a row that may pass (no answer, 5xx, 429 beyond the client's patience) make an outage.
         share: So do they with this share of the last 50 outcomes.
-        same: Refusals in a row with the same code that stop the job: a wrong mapping fails everything. None for never.
+        same: Refusals in a row with the same code, or errors in a row of one class that is not the SDK's, that stop the
+            job: a wrong mapping, or a mistake in the function, fails everything. None for never.
         max_outage: Seconds that an outage may last before the job stops.
         probe: A safe read that tells whether the service is there.
     """
@@ -113,10 +114,17 @@ def text_of(error: Exception) -> str:
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """Why a job must stop, and the error that showed it."""
+    """Why a job must stop.
+
+    Attributes:
+        reason: In words.
+        error: The error that showed it.
+        alike: Item after item has ended with this error, and is settled by it.
+    """
 
     reason: str
     error: Exception
+    alike: bool = False
 
 
 class Circuit:
@@ -207,11 +215,17 @@ class Circuit:
         self._refusals = self._refusals + 1 if code == self._refusal else 1
         self._refusal = code
         if self._breaker.same is not None and self._refusals >= self._breaker.same:
-            self._halt(f"{self._refusals} items in a row were refused alike", error)
+            self._halt(_alike(self._refusals, error), error, alike=True)
 
-    def _halt(self, reason: str, error: Exception) -> None:
+    def _halt(self, reason: str, error: Exception, *, alike: bool = False) -> None:
         if self.stop is None:
-            self.stop = Stop(reason=reason, error=error)
+            self.stop = Stop(reason=reason, error=error, alike=alike)
+
+
+def _alike(times: int, error: Exception) -> str:
+    if isinstance(error, SdkError):
+        return f"{times} items in a row were refused alike"
+    return f"its function raises the same error for every item, {times} in a row"
 
 
 def _hopeless(error: Exception) -> bool:

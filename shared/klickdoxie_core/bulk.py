@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sized
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
@@ -16,7 +16,7 @@ from klickdoxie_core.breaker import Breaker, state_after
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.entry import State
-from klickdoxie_core.errors import ArgumentError, JobStopped
+from klickdoxie_core.errors import ArgumentError, ConfigError, JobStopped
 from klickdoxie_core.journaled import Journaled, Plain
 from klickdoxie_core.progress import OnProgress, Progress, Tally
 from klickdoxie_core.watch import Watch
@@ -31,6 +31,7 @@ I = TypeVar("I")  # noqa: E741 - item
 R = TypeVar("R")
 
 _END = object()
+_USE = "use it as: async with bulk(…) as outcomes: async for outcome in outcomes"
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +43,8 @@ class Outcome(Generic[I, R]):
         result: What the call returned.
         error: What it raised; None when it is done.
         state: DONE; FAILED when it was refused for good; UNKNOWN when it may have been carried out and must not be
-            sent again; PENDING when it may succeed another time.
+            sent again; PENDING when it may succeed another time. After an error that is not the SDK's it is UNKNOWN
+            with `Effect.ONCE`, since nobody knows what was done before, and FAILED otherwise.
     """
 
     item: I = attrs.field(repr=False)
@@ -78,6 +80,9 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         effect: Whether a call may be sent again.
         reconcile: Called instead of `call` for an item that an earlier run left in doubt; finds out what became of it,
             does what is missing, and returns the result.
+        again: States of an earlier run whose items are called anew: FAILED after the cause was mended; UNKNOWN only
+            where doing it twice is harmless or was ruled out by hand. What is UNKNOWN goes to `reconcile` if there is
+            one.
         keep: What of a result goes into the journal, as JSON can hold it; None keeps nothing of it.
         breaker: When the job waits or stops by itself; None for `Breaker()` with a journal, and never without.
         on_progress: Told of the figures, at most ten times a second and once when the block is left.
@@ -86,6 +91,7 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     Raises:
         ArgumentError: An argument is out of its range; an item has no key of its own and none is given.
+        ConfigError: It is iterated before it is entered, or after it was left before its end; or it is entered twice.
         JobStopped: Raised by the iteration, after the outcomes of all that was under way: going on was senseless, or
             the job was cancelled and who takes the outcomes was not.
     """
@@ -100,6 +106,7 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         key: Callable[[I], str] | None = None,
         effect: Effect = Effect.ONCE,
         reconcile: Callable[[I], Awaitable[R]] | None = None,
+        again: Collection[State] = (),
         keep: Callable[[R], object] | None = None,
         breaker: Breaker | None = None,
         on_progress: OnProgress | None = None,
@@ -110,25 +117,29 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             raise ArgumentError("concurrency must be a whole number from 1")
         if reconcile is not None and journal is None:
             raise ArgumentError("reconcile needs a journal: without one nothing is known of an earlier run")
+        if again and journal is None:
+            raise ArgumentError("again needs a journal: without one nothing is known of an earlier run")
         self._call = call
         self._effect = effect
         # A plain iterator is asked without a coroutine: half of what an item costs.
         self._waits = isinstance(items, AsyncIterable)
         self._next = _puller(items) if isinstance(items, AsyncIterable) else partial(next, iter(items), _END)
-        self._workers = concurrency
+        self._workers = 0
         self._room = concurrency
         self._ready: deque[Outcome[I, R]] = deque()
         self._failure: Exception | None = None
         self._going = True
         self._stopped = False
+        self._entered = False
         self._left = False
+        self._left_early = False
         self._cut_short = False
         self._news = _Signal()
         self._space = _Signal()
         self._tally = Tally(len(items) if total is None and isinstance(items, Sized) else total, on_progress, clock)
         self._watch: Watch[I, R] | None = None
         if journal is not None:
-            runner = Journaled(call, effect, journal, key=key, reconcile=reconcile, keep=keep)
+            runner = Journaled(call, effect, journal, key=key, reconcile=reconcile, keep=keep, again=again)
             self._watch = Watch(runner, breaker or Breaker(), effect, self._tally, clock)
         elif breaker is not None or on_progress is not None:
             self._watch = Watch(Plain(call, effect), breaker, effect, self._tally, clock)
@@ -155,9 +166,13 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             self._watch.going = False
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ConfigError(f"a bulk job can be entered once; {_USE}")
+        self._entered = True
         self._group: TaskGroup = anyio.create_task_group()
         await self._group.__aenter__()
         self._tally.begin()
+        self._workers = self._room
         for _ in range(self._workers):
             self._group.start_soon(self._work)
         return self
@@ -167,6 +182,7 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     ) -> None:
         self._going = False
         self._left = True
+        self._left_early = self._workers > 0
         self._group.cancel_scope.cancel()
         try:
             if self._watch is not None:
@@ -176,6 +192,9 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
                 # Without the caller's exception: the group would wrap it into an exception group.
                 await self._group.__aexit__(None, None, None)
             finally:
+                # A worker that an event loop has cancelled before its first step has not counted itself out.
+                self._workers = 0
+                self._news.give()
                 self._tally.end()
 
     def __aiter__(self) -> AsyncIterator[Outcome[I, R]]:
@@ -247,10 +266,15 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         return Outcome(item=item, result=ran.result, error=ran.error, state=ran.state)
 
     def _end(self) -> Exception:
+        if not self._entered:
+            return ConfigError(_USE)
         stopped = self._watch.error() if self._watch is not None else None
         if self._cut_short and stopped is None:
             stopped = JobStopped("the job was cancelled before it came to its end")
-        return self._failure or stopped or StopAsyncIteration()
+        known = self._failure or stopped
+        if known is None and self._left_early:
+            return ConfigError(f"the block was left before the job came to its end; {_USE}")
+        return known or StopAsyncIteration()
 
 
 class _Signal:

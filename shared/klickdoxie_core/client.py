@@ -43,6 +43,9 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
+_HERE = re.compile(r"(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?", re.ASCII)
+# Nothing that a key or a token looks like: those would show in the error's text.
+_THERE = re.compile(r"(?:[a-z0-9-]{1,40}\.)+[a-z]{2,12}(?::[0-9]{1,5})?", re.ASCII)
 
 
 class ClientOptions(TypedDict, total=False):
@@ -272,16 +275,10 @@ class ApiClient:
             raise self.dialect.own(ArgumentError)("path must hold no dot segments, spaces or control characters")
         return path.replace("{", "%7B").replace("}", "%7D")
 
-    def _checked_url(self, base_url: object) -> str:
-        if not isinstance(base_url, str):
-            raise self.dialect.own(ConfigError)(f"base_url must be a text, not {type(base_url).__name__}")
-        url = base_url.rstrip("/")
-        parts = _split(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or _UNPRINTABLE.search(url):
-            raise self.dialect.own(ConfigError)("base_url must be an absolute http or https URL")
-        if parts.username is not None or "?" in url or "#" in url:
-            raise self.dialect.own(ConfigError)("base_url must hold neither a user name, nor a query, nor a fragment")
-        return url
+    def _checked_url(self, base_url: str) -> str:
+        if (said := base_url_fault(base_url)) is not None:
+            raise self.dialect.own(ConfigError)(said)
+        return base_url.rstrip("/")
 
     def _user_agent(self) -> str:
         return f"{self.product}/{VERSION} python/{platform.python_version()}"
@@ -308,6 +305,27 @@ def _template_of(path: str) -> tuple[str, dict[str, str]]:
             values[f"value{number}"] = text
             segments[number] = f"{{value{number}}}"
     return "/".join(segments), values
+
+
+def base_url_fault(url: object, name: str = "base_url") -> str | None:
+    """What is wrong with it, by the name of the option or variable that it was given as; None when it will do."""
+    if not isinstance(url, str):
+        return f"{name} must be a text, not {type(url).__name__}"
+    parts = _split(url.rstrip("/"))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or _UNPRINTABLE.search(url):
+        return f"{name} must be an absolute http or https URL{_hint(url)}"
+    if parts.username is not None or "?" in url or "#" in url:
+        return f"{name} must hold neither a user name, nor a query, nor a fragment"
+    return None
+
+
+def _hint(url: str) -> str:
+    """What is missing, where it is but the scheme; a host of one's own mostly listens without encryption."""
+    host = url.partition("/")[0]
+    here = _HERE.fullmatch(host)
+    if "@" in url or not (here or _THERE.fullmatch(host)):
+        return ""
+    return f"; {host!r} lacks {'http' if here else 'https'}://"
 
 
 def _split(url: str) -> SplitResult:

@@ -22,17 +22,18 @@ from klickdoxie_core.errors import (
     ConfigError,
     DeadlineExceeded,
     DecodeError,
+    RateLimited,
     ReadOnlyError,
     SdkError,
 )
 from klickdoxie_core.home import Home
 from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable, retry_after
-from klickdoxie_core.limiter import Limiter
+from klickdoxie_core.limiter import Limiter, LongPause
 from klickdoxie_core.observe import Announcer
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import mask, mask_payload
-from klickdoxie_core.trip import Problem, Trip
+from klickdoxie_core.trip import Problem, Trip, say_failure, say_status
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
 if TYPE_CHECKING:
@@ -212,7 +213,11 @@ class Engine:
     async def _queue(self, trip: Trip[Any]) -> None:
         before = self.clock.monotonic()
         with anyio.move_on_after(trip.time_left(before)):
-            await self.limiter.acquire()
+            try:
+                await self.limiter.acquire(trip.started + trip.options.deadline)
+            except LongPause as pause:
+                facts = attrs.evolve(trip.facts(), retry_after=pause.left)
+                raise self.dialect.own(RateLimited)(str(pause), facts) from None
             trip.waited += self.clock.monotonic() - before
             return
         raise self._error(trip, DeadlineExceeded, "no time was left after waiting for the client's own limit")
@@ -304,7 +309,7 @@ class Engine:
         if explained is not None and explained.final:
             return self._explained(trip, explained, payload)
         verdict = judge_status(response.status, trip.call.effect)
-        message = _say_status(response.status) if explained is None else explained.message
+        message = say_status(response.status) if explained is None else explained.message
         return Problem(verdict=verdict, message=message, explained=explained, payload=payload)
 
     def _explained(self, trip: Trip[Any], explained: Explained, payload: object) -> Problem:
@@ -321,12 +326,11 @@ class Engine:
         effect = trip.call.effect
         if failure.status is not None and not 200 <= failure.status < 300:
             verdict = judge_status(failure.status, effect)
-            return Problem(verdict=verdict, message=_say_status(failure.status))
+            return Problem(verdict=verdict, message=say_status(failure.status))
         verdict = judge_failure(failure.failure, sent=failure.sent, effect=effect)
         if failure.failure is Failure.TIMEOUT and trip.time_left(self.clock.monotonic()) <= 0:
             verdict = attrs.evolve(verdict, error=DeadlineExceeded, retry=False)
-        detail = f" ({failure.detail})" if failure.detail else ""
-        return Problem(verdict=verdict, message=failure.failure.value + detail)
+        return Problem(verdict=verdict, message=say_failure(failure, trip.call.target(self.base_url)))
 
     def _succeeded(self, trip: Trip[Any], lease: Lease[Any] | None, held: Held[Any] | None) -> None:
         self.budget.succeeded(after_retry=trip.attempts > 1)
@@ -390,9 +394,3 @@ class Engine:
 
     def _error(self, trip: Trip[Any], error: type[SdkError], message: str) -> SdkError:
         return self.dialect.own(error)(message, trip.facts())
-
-
-def _say_status(status: int) -> str:
-    if 300 <= status < 400 and status != 304:
-        return f"the service answered {status}; redirects are not followed"
-    return f"the service answered {status}"

@@ -49,7 +49,7 @@ class Facts:
         renewals: How often it was sent once more after a login or a token renewal, beside the attempts.
         waited: Seconds spent in pauses.
         maybe_applied: False only when nothing can have happened at the service.
-        retry_after: Seconds that the service asks to wait.
+        retry_after: Seconds that the service asks to wait, or that the client holds a call back for its sake.
         quota_empty: It was not sent again because the retries that all calls of the client share were used up.
     """
 
@@ -113,6 +113,11 @@ class SdkError(Exception):
         return self.facts.body
 
     @property
+    def details(self) -> Mapping[str, str]:
+        """Further fields that the vendor gives, by name; they may hold personal data, and a pickled copy masks them."""
+        return self.facts.details
+
+    @property
     def attempts(self) -> int:
         """How often the call was sent or tried; the renewals are counted apart."""
         return self.facts.attempts
@@ -134,7 +139,7 @@ class SdkError(Exception):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the service asks to wait, if it said so."""
+        """Seconds that the service asks to wait, if it said so, or that the client holds a call back for its sake."""
         return self.facts.retry_after
 
     def __str__(self) -> str:
@@ -152,11 +157,12 @@ def _sentences(message: str, facts: Facts) -> list[str]:
     named = f"{where} ({facts.operation})" if facts.operation not in {"", where} else where
     said = [f"{named}: {message}" if named else message]
     if facts.paths:
-        said.append(f"at {', '.join(facts.paths)}")
+        said.append(f"at {', '.join(map(_place, facts.paths))}")
     if facts.effect in {Effect.REPEATABLE, Effect.ONCE}:
         said.append(_effect(facts))
     if facts.retry_after is not None:
-        said.append(f"the service asks to wait {facts.retry_after:g} s")
+        wait = "the service asks to wait" if facts.status in _ASK_TO_WAIT else "try again in"
+        said.append(f"{wait} {facts.retry_after:g} s")
     if facts.attempts:
         said.append(f"attempts: {facts.attempts}")
     if facts.renewals:
@@ -166,6 +172,14 @@ def _sentences(message: str, facts: Facts) -> list[str]:
     return said
 
 
+def _place(path: str) -> str:
+    """Where an answer is not as promised, and in brackets how."""
+    how, at, where = path.rpartition(" @ ")
+    if not at:
+        return path
+    return f"{'the top level' if where == '$' else where} ({how})"
+
+
 def _effect(facts: Facts) -> str:
     if not facts.maybe_applied:
         return "nothing was changed at the service"
@@ -173,6 +187,8 @@ def _effect(facts: Facts) -> str:
         return "it may have been executed; it was not sent again because it is not repeatable"
     return "it may have been executed; it is safe to send it again"
 
+
+_ASK_TO_WAIT = frozenset({429, 503})
 
 E_ = TypeVar("E_", bound=SdkError)
 

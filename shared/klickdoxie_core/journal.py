@@ -105,7 +105,7 @@ class Journal:
 
         return await self._submit(work)
 
-    async def begin(self, key: str, *, again: bool = False) -> Entry:
+    async def begin(self, key: str, *, again: bool = False, failed: bool = False) -> Entry:
         """Write down that an item is about to be sent.
 
         An item that is pending, in flight or unknown is in flight from now on, once more; one that is done, failed or
@@ -114,6 +114,7 @@ class Journal:
         Args:
             key: The item's key.
             again: Permits a key that was begun since the journal was opened.
+            failed: An item that is failed goes in flight, too.
 
         Returns:
             The item as it was before, which tells what an earlier run has done with it.
@@ -121,7 +122,7 @@ class Journal:
         Raises:
             ArgumentError: The key was begun since the journal was opened: two items have the same one.
         """
-        return await self._submit(lambda store: _entry(store.begin(encoded("key", key), again=again)))
+        return await self._submit(lambda store: _entry(store.begin(encoded("key", key), again=again, failed=failed)))
 
     async def settle(self, key: str, state: State, *, result: object = None, error: object = None) -> None:
         """Write down what became of an item.

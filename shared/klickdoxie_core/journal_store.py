@@ -58,6 +58,7 @@ _BEGIN = (
     "UPDATE items SET run = ?, attempts = attempts + (state IN ('pending', 'in flight', 'unknown')),"
     " state = CASE WHEN state IN ('pending', 'in flight', 'unknown') THEN 'in flight' ELSE state END WHERE key = ?"
 )
+_BEGIN_FAILED_TOO = _BEGIN.replace("'unknown'", "'unknown', 'failed'")
 _SETTLE = "UPDATE items SET state = ?, result = ?, error = ? WHERE key = ?"
 _CLAIM = "INSERT OR IGNORE INTO claims (name, place) VALUES (?, ?)"
 
@@ -137,7 +138,7 @@ class Store:
         """The item of that key."""
         return cast("Row | None", self._one(_FIND, key))
 
-    def begin(self, key: str, *, again: bool) -> Row:
+    def begin(self, key: str, *, again: bool, failed: bool) -> Row:
         """Mark an item as in flight unless it is settled, and return it as it was; make it if it is new."""
         run = self._one("SELECT run FROM items WHERE key = ?", key)
         if run is None:
@@ -145,7 +146,7 @@ class Store:
         elif run[0] == self._run and not again:
             raise ArgumentError("key was given twice; every item of a job needs a key of its own")
         row = cast("Row", self.find(key))
-        self._execute(_BEGIN, self._run, key)
+        self._execute(_BEGIN_FAILED_TOO if failed else _BEGIN, self._run, key)
         return row
 
     def settle(self, key: str, state: str, result: str | None, error: str | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 import anyio
@@ -12,7 +13,7 @@ import attrs
 from klickdoxie_core.breaker import code_of, state_after, text_of
 from klickdoxie_core.call import Effect
 from klickdoxie_core.entry import Entry, State
-from klickdoxie_core.errors import ArgumentError, Facts, Interrupted, JournalError
+from klickdoxie_core.errors import ArgumentError, Facts, Interrupted, JournalError, SdkError
 
 if TYPE_CHECKING:
     from klickdoxie_core.journal import Journal
@@ -21,11 +22,13 @@ I = TypeVar("I")  # noqa: E741 - item
 R = TypeVar("R")
 
 _GRACE: Final = 5.0
+_IN_DOUBT: Final = frozenset({State.IN_FLIGHT, State.UNKNOWN})
 _SETTLED: Final = frozenset({State.DONE, State.FAILED, State.SKIPPED})
 _LEFT_BEHIND: Final = (
     "an earlier run was broken off while this item was under way; it may have been carried out and was not sent again"
 )
 _BROKEN_OFF: Final = "the job was broken off while this item was under way; it may have been carried out"
+_AGAIN: Final = frozenset({State.FAILED, State.UNKNOWN})
 
 
 @attrs.frozen(kw_only=True)
@@ -56,8 +59,6 @@ async def called(call: Callable[[I], Awaitable[R]], item: I, effect: Effect) -> 
 class Plain(Generic[I, R]):
     """Runs items and keeps nothing of them."""
 
-    how_to_resume: Final = ""
-
     def __init__(self, call: Callable[[I], Awaitable[R]], effect: Effect) -> None:
         self._call = call
         self._effect = effect
@@ -66,6 +67,11 @@ class Plain(Generic[I, R]):
         """Call it."""
         del again
         return await called(self._call, item, self._effect)
+
+    def how_to_go_on(self, alike: State | None) -> str:
+        """Nothing of it is known in another run."""
+        del alike
+        return ""
 
     async def wind_up(self) -> None:
         """Nothing has to finish."""
@@ -77,8 +83,6 @@ class Journaled(Generic[I, R]):
     Calls that must not be repeated are shielded: a job that is left or cancelled lets them finish for some seconds.
     """
 
-    how_to_resume: Final = "; to go on, run it again with the same journal"
-
     def __init__(
         self,
         call: Callable[[I], Awaitable[R]],
@@ -88,11 +92,17 @@ class Journaled(Generic[I, R]):
         key: Callable[[I], str] | None,
         reconcile: Callable[[I], Awaitable[R]] | None,
         keep: Callable[[R], object] | None,
+        again: Collection[State] = (),
     ) -> None:
+        if not _AGAIN.issuperset(again):
+            raise ArgumentError("again can hold State.FAILED and State.UNKNOWN only")
         self._call = call
         self._effect = effect
         self._once = effect is Effect.ONCE
         self._journal = journal
+        self._begin = partial(journal.begin, failed=True) if State.FAILED in again else journal.begin
+        self._settled = _SETTLED.difference(again)
+        self._anew = self._call if State.UNKNOWN in again else None
         self._key = key or _own_key
         self._reconcile = reconcile
         self._keep = keep
@@ -107,16 +117,16 @@ class Journaled(Generic[I, R]):
         try:
             # Cancelled in the middle, it would not be known what has to be undone.
             with anyio.CancelScope(shield=True):
-                entry = await self._journal.begin(key, again=again)
+                entry = await self._begin(key, again=again)
         except JournalError as error:
             return Ran(state=State.PENDING, called=False, broken=error)
         except ArgumentError as error:
             # Nothing is recorded: under a key that comes twice stands the other item.
             return Ran(state=State.FAILED, error=error, called=False)
-        if entry.state in _SETTLED:
+        if entry.state in self._settled:
             return Ran(state=State.SKIPPED, called=False)
-        in_doubt = self._once and entry.state is not State.PENDING
-        call = self._reconcile if in_doubt else self._call
+        in_doubt = self._once and entry.state in _IN_DOUBT
+        call = self._finder(entry.state) if in_doubt else self._call
         if call is None:
             return await self._left_behind(entry)
         return await self._carry_out(call, item, entry, in_doubt=in_doubt)
@@ -132,9 +142,30 @@ class Journaled(Generic[I, R]):
             for scope in self._shielded:
                 scope.cancel()
 
+    def how_to_go_on(self, alike: State | None) -> str:
+        """What is to be done, so that another run does the rest; also when many items have come to this end alike."""
+        match alike:
+            case None:
+                return "; to go on, run it again with the same journal"
+            case State.UNKNOWN:
+                return (
+                    "; to go on, mend the cause and run it again with the same journal; where doing it twice is "
+                    "harmless or was ruled out, `bulk` with again={State.UNKNOWN} calls the unknown ones anew"
+                )
+            case _:
+                return (
+                    "; to go on, mend the cause and run it again with the same journal; it then passes over the failed "
+                    "ones, unless `bulk` is told again={State.FAILED}"
+                )
+
+    def _finder(self, state: State) -> Callable[[I], Awaitable[R]] | None:
+        """What is called for an item in doubt; one that is in flight was never told to anybody who could decide."""
+        return self._reconcile or (self._anew if state is State.UNKNOWN else None)
+
     async def _left_behind(self, entry: Entry) -> Ran[R]:
-        error = Interrupted(_LEFT_BEHIND, Facts(maybe_applied=True))
-        known = _record(error) if entry.error is None else entry.error
+        told = entry.error if entry.state is State.UNKNOWN else None
+        error = Interrupted(_why_in_doubt(told), Facts(maybe_applied=True))
+        known = _record(error) if told is None else told
         broken = await self._settle(entry.key, State.UNKNOWN, entry.result, known)
         return Ran(state=State.UNKNOWN, error=error, called=False, broken=broken)
 
@@ -203,4 +234,18 @@ def _checked(key: object) -> str:
 
 
 def _record(error: Exception) -> dict[str, str]:
-    return {"code": code_of(error), "message": text_of(error)}
+    code = code_of(error)
+    return {"code": code, "message": text_of(error) if isinstance(error, SdkError) else _raised(code)}
+
+
+def _raised(name: str) -> str:
+    return f"its call raised {name}"
+
+
+def _why_in_doubt(record: object) -> str:
+    """What a later run says of an item in doubt, by what the journal has of it."""
+    match record:
+        case {"code": str(code), "message": str(message)} if message == _raised(code):
+            return f"in an earlier run {message}; it may have been carried out and was not sent again"
+        case _:
+            return _LEFT_BEHIND

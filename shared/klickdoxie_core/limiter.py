@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
 
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.options import Limit
+
+
+class LongPause(Exception):
+    """The pause that holds for everybody is longer than a caller may wait.
+
+    Attributes:
+        left: Whole seconds until it is over.
+    """
+
+    def __init__(self, left: int) -> None:
+        super().__init__("the service asked this client to pause, for longer than this call may take")
+        self.left = left
 
 
 class Limiter:
@@ -47,11 +61,12 @@ class Limiter:
             self._due = max(self._due, now) + self._interval
         return True
 
-    async def acquire(self) -> None:
-        """Wait for a slot and a turn."""
+    async def acquire(self, until: float = math.inf) -> None:
+        """Wait for a slot and a turn; raises `LongPause` at once where a pause ends after `until`."""
+        self._check_pause(until)
         await self._slots.acquire()
         try:
-            await self._wait_for_turn()
+            await self._wait_for_turn(until)
             if self._permits is not None:
                 await self._permits.take()
             # Last: who waits for a turn keeps none of the others' slots.
@@ -73,8 +88,8 @@ class Limiter:
         if self._permits is not None:
             self._permits.pause(seconds)
 
-    async def _wait_for_turn(self) -> None:
-        await self._wait_out_pause()
+    async def _wait_for_turn(self, until: float) -> None:
+        await self._wait_out_pause(until)
         while self._interval:
             now = self._clock.monotonic()
             self._due = max(self._due, now) + self._interval
@@ -89,8 +104,13 @@ class Limiter:
             if self._clock.monotonic() >= self._paused_until:
                 return
             # The turn came within a pause and is lost: queue up anew, or all of them would start together at its end.
-            await self._wait_out_pause()
+            await self._wait_out_pause(until)
 
-    async def _wait_out_pause(self) -> None:
+    async def _wait_out_pause(self, until: float) -> None:
         while (left := self._paused_until - self._clock.monotonic()) > 0:
+            self._check_pause(until)
             await self._clock.sleep(left)
+
+    def _check_pause(self, until: float) -> None:
+        if self._paused_until >= until and (left := self._paused_until - self._clock.monotonic()) > 0:
+            raise LongPause(math.ceil(left))

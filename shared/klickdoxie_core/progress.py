@@ -22,8 +22,9 @@ class Progress:
         done: Items that need nothing more in this run.
         total: Items in all; None when the source does not say.
         ok: Items that were carried out.
-        skipped: Items that an earlier run had settled.
-        failed: Items that were refused for good.
+        skipped: Items that an earlier run had settled; those that failed in it are among them, and
+            `Journal.entries(State.FAILED)` lists them.
+        failed: Items that failed for good in this run.
         unknown: Items that may or may not have been carried out.
         seconds: Since the job began; it stands still once the job is over.
         rate: Items a second in this run, without the skipped ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import math
 import re
@@ -16,6 +17,7 @@ import httpx
 
 from klickdoxie_core.asgi import AsgiApp, Receive, Scope, Send
 from klickdoxie_core.clock import Clock
+from klickdoxie_core.sandbox_faults import Fault
 from klickdoxie_core.sandbox_time import RateGate, Ticks
 from klickdoxie_core.wire.in_process import InProcessTransport, serving
 
@@ -150,37 +152,6 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
 
 
-@attrs.define(kw_only=True)
-class Fault:
-    """Something that goes wrong on purpose.
-
-    Attributes:
-        operation: The vendor's name of the operation; None for any.
-        answer: What is answered instead; None loses the connection.
-        applied: Whether the request is carried out nevertheless.
-        left: How often it still happens.
-        every: Only each so-many-th matching request is hit.
-        seen: Matching requests so far.
-    """
-
-    operation: str | None
-    answer: Answer | None
-    applied: bool
-    left: float
-    every: int
-    seen: int = 0
-
-    def hits(self, operation: str) -> bool:
-        """Whether it happens to this request."""
-        if self.operation not in {None, operation}:
-            return False
-        self.seen += 1
-        if self.seen % self.every:
-            return False
-        self.left -= 1
-        return True
-
-
 class SandboxBase:
     """A fake service: an ASGI application, the log of what reached it, and the faults that it was told to show.
 
@@ -262,7 +233,12 @@ class SandboxBase:
         return self._router.operations
 
     def count(self, operation: str | None = None, status: int | None = None) -> int:
-        """How many requests there were: of an operation, with a status (`LOST` for none), or in all."""
+        """How many requests there were: of an operation, with a status (`LOST` for none), or in all.
+
+        An empty text counts the requests that no operation answers. Raises ValueError for an operation that there
+        is not.
+        """
+        self._check_operation(operation or None)
         return sum(
             number
             for (name, answered), number in self._counts.items()
@@ -323,12 +299,18 @@ class SandboxBase:
         del inbound
         return Answer(status=405 if allowed else 404)
 
+    def _check_operation(self, operation: str | None) -> None:
+        if operation is not None and operation not in self.operations:
+            known = {name.lower(): name for name in self.operations}
+            close = difflib.get_close_matches(operation.lower(), known, n=3, cutoff=0.4)
+            hint = f"; did you mean {' or '.join(repr(known[name]) for name in close)}?" if close else ""
+            msg = f"there is no operation {operation!r}{hint}"
+            raise ValueError(msg)
+
     def _plan(
         self, operation: str | None, answer: Answer | None, times: int | None, every: int | None, *, applied: bool
     ) -> None:
-        if operation is not None and operation not in self.operations:
-            msg = f"there is no operation {operation!r}"
-            raise ValueError(msg)
+        self._check_operation(operation)
         if any(number is not None and number < 1 for number in (times, every)):
             msg = "times and every must be at least 1"
             raise ValueError(msg)

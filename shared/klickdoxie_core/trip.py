@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,9 +17,11 @@ from klickdoxie_core.judge import Verdict
 from klickdoxie_core.observe import Attempt, Exchange, Observer
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import credentials_in, safe_headers, without
-from klickdoxie_core.wire.base import Opened, Response, WireFailure
+from klickdoxie_core.wire.base import Failure, Opened, Response, WireFailure
 
 T = TypeVar("T")
+
+_UNCONNECTED = frozenset({Failure.CONNECT, Failure.TIMEOUT, Failure.CERTIFICATE})
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -138,3 +141,25 @@ class Problem:
     explained: Explained | None = None
     payload: object = None
     paths: tuple[str, ...] = ()
+
+
+def say_status(status: int) -> str:
+    """What a status other than 2xx is called where nobody knows more."""
+    if 300 <= status < 400 and status != 304:
+        return f"the service answered {status}; redirects are not followed"
+    return f"the service answered {status}"
+
+
+def say_failure(failure: WireFailure, url: str) -> str:
+    """Why there is no usable answer; where none could be asked for, of whom: the origin, never the path."""
+    kind, detail = failure.failure, failure.detail
+    said = kind.value
+    if not failure.sent and kind in _UNCONNECTED:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if kind is Failure.CERTIFICATE:
+            detail = origin
+        else:
+            said = f"no connection to {origin} could be made"
+            detail = detail or "timed out while connecting"
+    return f"{said} ({detail})" if detail else said

@@ -7,11 +7,11 @@ from typing import Any, Final, Generic, TypeVar
 
 import anyio
 
-from klickdoxie_core.breaker import Breaker, Circuit, Stop, text_of
+from klickdoxie_core.breaker import Breaker, Circuit, Stop, state_after, text_of
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.entry import State
-from klickdoxie_core.errors import JobStopped, SdkError
+from klickdoxie_core.errors import JobStopped
 from klickdoxie_core.journaled import Journaled, Plain, Ran, called
 from klickdoxie_core.progress import Tally
 
@@ -33,6 +33,7 @@ class Watch(Generic[I, R]):
         self, runner: Plain[I, R] | Journaled[I, R], breaker: Breaker | None, effect: Effect, tally: Tally, clock: Clock
     ) -> None:
         self._runner = runner
+        self._effect = effect
         self._tally = tally
         self._sleep = clock.sleep
         self._ask: Callable[[None], Awaitable[object]] | None = None
@@ -68,14 +69,14 @@ class Watch(Generic[I, R]):
         if self._stop is None:
             return None
         figures = self._tally.figures()
+        alike = state_after(self._stop.error, self._effect) if self._stop.alike else None
         text = (
             f"the job stopped because {self._stop.reason}: {text_of(self._stop.error)}; {figures.ok} done, "
             f"{figures.failed} failed, {figures.unknown} unknown, {figures.skipped} settled by an earlier run, "
-            f"the rest is pending{self._runner.how_to_resume}"
+            f"the rest is pending{self._runner.how_to_go_on(alike)}"
         )
         error = JobStopped(text)
-        # Of any other error only the name is told: it may hold live objects.
-        error.__cause__ = self._stop.error if isinstance(self._stop.error, SdkError) else None
+        error.__cause__ = self._stop.error
         return error
 
     def _outage(self) -> Exception | None:

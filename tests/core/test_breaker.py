@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from klickdoxie_core import Effect, SdkError
-from klickdoxie_core.breaker import Breaker, Circuit, code_of, state_after, text_of
+from klickdoxie_core.breaker import Breaker, Circuit, Stop, code_of, state_after, text_of
 from klickdoxie_core.errors import (
     ArgumentError,
     BadRequest,
@@ -231,6 +231,22 @@ def test_refusals_alike_stop_the_job(same: int | None) -> None:
     circuit.saw(ConnectFailed())
     circuit.saw(REFUSED)
     assert (circuit.stop is None) == (same is None)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (REFUSED, "2 items in a row were refused alike"),
+        (KeyError("anna@example.com"), "its function raises the same error for every item, 2 in a row"),
+    ],
+    ids=repr,
+)
+def test_nobody_but_the_service_refuses(error: Exception, reason: str) -> None:
+    """An error of the function's own is called by what it is."""
+    circuit = a_circuit(Breaker(same=2))
+    circuit.saw(error)
+    circuit.saw(error)
+    assert circuit.stop == Stop(reason=reason, error=error, alike=True)
 
 
 def test_pauses_double_up_to_a_minute_until_time_is_up() -> None:

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from klickdoxie_core import Effect, Outcome, bulk, recording
-from klickdoxie_core.errors import ArgumentError, ConnectFailed, Facts, Interrupted, NotFound
+from klickdoxie_core.errors import ArgumentError, ConfigError, ConnectFailed, Facts, Interrupted, NotFound
 from klickdoxie_core.journal import State
 from klickdoxie_core.progress import OnProgress
 from tests.core.support import (
@@ -137,6 +137,63 @@ def test_concurrency_is_from_one(concurrency: int) -> None:
     """Nobody would work otherwise."""
     with pytest.raises(ArgumentError, match="concurrency"):
         bulk(Work(), [1], concurrency=concurrency)
+
+
+async def test_a_job_that_was_not_entered_says_how_it_is_used() -> None:
+    """Without `async with` nobody works, and the iteration must not wait for that for ever."""
+    work = Work()
+    job = bulk(work, range(3))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"use it as: async with bulk\(…\) as outcomes: async for outcome in"):
+            await anext(job)
+    assert work.started == []
+    async with job as outcomes:
+        assert len([outcome async for outcome in outcomes]) == 3
+
+
+async def test_a_job_is_entered_once() -> None:
+    """Inside its own block nothing is disturbed by the second time, and afterwards it is over."""
+    job = bulk(Work(), range(3))
+    async with job as outcomes:
+        with pytest.raises(ConfigError, match="can be entered once"):
+            await job.__aenter__()
+        assert len([outcome async for outcome in outcomes]) == 3
+    with pytest.raises(ConfigError, match="can be entered once"):
+        await job.__aenter__()
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_who_iterates_after_the_block_is_told_that_it_was_left_too_early(taken: int) -> None:
+    """What is missing is never taken for the end of the job."""
+    before = tasks()
+    async with bulk(Work(), Endless(), concurrency=4) as outcomes:
+        for _ in range(taken):
+            await anext(outcomes)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="left before the job came to its end; use it as: async with"):
+            [outcome async for outcome in outcomes]
+    assert tasks() == before
+
+
+async def test_what_was_finished_can_be_taken_after_the_block() -> None:
+    """A job that came to its end has one, also outside."""
+    async with bulk(Work(turns=1), range(3)) as outcomes:
+        await settle(30)
+    assert sorted([outcome.item async for outcome in outcomes]) == [0, 1, 2]
+    assert [outcome async for outcome in outcomes] == []
+
+
+async def test_workers_that_never_began_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when an event loop that ends cancels them before their first step."""
+
+    async def never_begin(_: bulk[int, int]) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(bulk, "_work", never_begin)
+    async with bulk(Work(), range(3)) as outcomes:
+        pass
+    with pytest.raises(ConfigError, match="left before"):
+        await anext(outcomes)
 
 
 async def test_an_error_of_a_call_is_its_outcome() -> None:

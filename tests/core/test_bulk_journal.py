@@ -30,6 +30,7 @@ from tests.core.support import FakeClock, settle
 pytestmark = pytest.mark.anyio
 
 DOUBT = Facts(maybe_applied=True)
+RAISED = {"code": "ValueError", "message": "its call raised ValueError"}
 
 
 def a_journal(folder: Path) -> Journal:
@@ -119,8 +120,8 @@ async def test_an_item_is_in_the_journal_before_it_is_called(tmp_path: Path) -> 
         (ConnectFailed("down"), Effect.ONCE, "pending", {"code": "ConnectFailed", "message": "down"}),
         (Interrupted("lost", DOUBT), Effect.ONCE, "unknown", {"code": "Interrupted", "message": "lost"}),
         (Interrupted("lost", DOUBT), Effect.REPEATABLE, "pending", {"code": "Interrupted", "message": "lost"}),
-        (ValueError("anna@example.com"), Effect.ONCE, "unknown", {"code": "ValueError", "message": "ValueError"}),
-        (ValueError("anna@example.com"), Effect.SAFE, "failed", {"code": "ValueError", "message": "ValueError"}),
+        (ValueError("anna@example.com"), Effect.ONCE, "unknown", RAISED),
+        (ValueError("anna@example.com"), Effect.SAFE, "failed", RAISED),
     ],
 )
 async def test_an_error_is_recorded(
@@ -274,11 +275,11 @@ class FullDisk(Journal):
         super().__init__(folder / "send.journal", job="test")
         self._method = method
 
-    async def begin(self, key: str, *, again: bool = False) -> Entry:
+    async def begin(self, key: str, *, again: bool = False, failed: bool = False) -> Entry:
         """Fail if that is asked for."""
         if self._method == "begin":
             raise JournalError("the disk is full")
-        return await super().begin(key, again=again)
+        return await super().begin(key, again=again, failed=failed)
 
     async def settle(self, key: str, state: State, *, result: object = None, error: object = None) -> None:
         """Fail if that is asked for."""

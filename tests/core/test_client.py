@@ -140,6 +140,27 @@ def test_a_base_url_that_cannot_work_is_refused(given: str) -> None:
     assert "anna" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("127.0.0.1:8081", "; '127.0.0.1:8081' lacks http://"),
+        ("localhost:8081/v1/", "; 'localhost:8081' lacks http://"),
+        ("api.example.com", "; 'api.example.com' lacks https://"),
+        ("ftp://api.example.com", ""),
+        ("anna:geheim@api.example.com", ""),
+        ("api.example.com/geheim@x", ""),
+        ("sk-Live_4711.Geheim", ""),
+        ("geheim", ""),
+        ("https://", ""),
+    ],
+)
+def test_a_base_url_without_its_scheme(given: str, hint: str) -> None:
+    """What is missing is named, with the host and nothing that may be a secret."""
+    with pytest.raises(OwnConfigError) as caught:
+        Shop(ScriptedWire(), base_url=given)
+    assert str(caught.value) == f"base_url must be an absolute http or https URL{hint}"
+
+
 async def test_a_request_is_complete() -> None:
     """Absolute URL, our headers, JSON as compact UTF-8, the view's timeout, and the size limit."""
     wire = ScriptedWire(answer())

@@ -407,8 +407,8 @@ async def test_the_deadline_bounds_the_last_attempt() -> None:
 
 async def test_no_request_leaves_after_the_deadline() -> None:
     """Whoever waited too long for the client's own limit is told that nothing was sent."""
-    client, wire = waiting_client(deadline=5)
-    client.engine.limiter.pause(10)
+    client, wire = waiting_client(deadline=5, limit=Limit(rate=0.1))
+    assert client.engine.limiter.acquire_nowait()
     caught = await failure_of(client.run(a_call(ONCE)))
     assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, False, 0)
     assert wire.requests == []

@@ -117,12 +117,20 @@ def test_every_fact_is_an_attribute() -> None:
             "POST /tag (Create Tag): lost; nothing was changed at the service; attempts: 1; renewals: 1",
         ),
         (
-            {"effect": Effect.SAFE, "retry_after": 90.0},
+            {"effect": Effect.SAFE, "retry_after": 90.0, "status": 429},
             "POST /tag (Create Tag): lost; the service asks to wait 90 s; attempts: 1",
         ),
         (
             {"paths": ("missing @ $.id", "and 3 more")},
-            "POST /tag (Create Tag): lost; at missing @ $.id, and 3 more; attempts: 1",
+            "POST /tag (Create Tag): lost; at $.id (missing), and 3 more; attempts: 1",
+        ),
+        (
+            {"paths": ("expected a whole number, got str @ $",)},
+            "POST /tag (Create Tag): lost; at the top level (expected a whole number, got str); attempts: 1",
+        ),
+        (
+            {"effect": Effect.SAFE, "retry_after": 48, "attempts": 0},
+            "POST /tag (Create Tag): lost; try again in 48 s",
         ),
         ({"operation": "POST /tag"}, "POST /tag: lost; attempts: 1"),
         ({"operation": ""}, "POST /tag: lost; attempts: 1"),

@@ -89,6 +89,18 @@ async def test_an_item_that_is_settled_stays_so(journal: Journal, state: State) 
         assert await journal.find("a") == entry
 
 
+@pytest.mark.parametrize(("state", "begins"), [(State.DONE, False), (State.FAILED, True), (State.SKIPPED, False)])
+async def test_a_failed_item_goes_in_flight_where_that_is_wanted(path: Path, state: State, begins: bool) -> None:
+    """On the disk before its call, and told as it was; what is settled otherwise stays so."""
+    entry = Entry(key="a", place=1, state=state, attempts=1, error={"code": "4"})
+    async with opening(path) as journal:
+        await journal.add([entry])
+        assert await journal.begin("a", failed=True) == entry
+    async with opening(path) as journal:
+        after = await found(journal, "a")
+    assert (after.state, after.attempts) == ((State.IN_FLIGHT, 2) if begins else (state, 1))
+
+
 async def test_a_new_key_becomes_an_item(journal: Journal) -> None:
     """A job that does not plan ahead has nothing to add."""
     async with journal:

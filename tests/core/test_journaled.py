@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -48,9 +48,9 @@ class Slow(Journal):
 
     begun: anyio.Event
 
-    async def begin(self, key: str, *, again: bool = False) -> Entry:
+    async def begin(self, key: str, *, again: bool = False, failed: bool = False) -> Entry:
         """Take some turns after it is written."""
-        entry = await super().begin(key, again=again)
+        entry = await super().begin(key, again=again, failed=failed)
         self.begun.set()
         await settle(15)
         return entry
@@ -73,6 +73,7 @@ class Job:
         self.seen: list[State] = []
         self.entries: list[Entry] = []
         self.reconcile: Callable[[int], Awaitable[int]] | None = None
+        self.again: Collection[State] = ()
 
     async def run(self, then: Callable[[bulk[int, int]], None] = lambda _: None) -> None:
         """Run it to its end, or until what is done after each outcome raises."""
@@ -85,6 +86,7 @@ class Job:
                     concurrency=3,
                     effect=self._effect,
                     reconcile=self.reconcile,
+                    again=self.again,
                 ) as outcomes:
                     async for outcome in outcomes:
                         self.seen.append(outcome.state)
@@ -268,6 +270,25 @@ async def test_one_that_is_in_doubt_stays_so(tmp_path: Path, native: bool) -> No
     await broken_off(job.run, Slow.begun, native=native)
     assert service.calls == {}
     assert (job.entries[0].state, job.entries[0].error) == (State.UNKNOWN, known)
+
+
+@CANCELLATIONS
+@pytest.mark.parametrize(
+    ("before", "after"), [(State.FAILED, State.PENDING), (State.UNKNOWN, State.UNKNOWN)], ids=["failed", "unknown"]
+)
+async def test_one_that_should_be_called_anew_and_was_not_is_no_more_in_doubt_than_before(
+    tmp_path: Path, before: State, after: State, native: bool
+) -> None:
+    """Somebody has asked for what was refused, so that it is to be sent; what was in doubt is so still."""
+    service = Service()
+    async with Journal(tmp_path / "send.journal", job="test") as journal:
+        await journal.begin("0")
+        await journal.settle("0", before, error={"code": "404", "message": "gone"})
+    job = Job(tmp_path, service, Effect.ONCE)
+    job.again = {State.FAILED, State.UNKNOWN}
+    await broken_off(job.run, Slow.begun, native=native)
+    assert service.calls == {}
+    assert job.entries[0].state is after
 
 
 class Broken(Journal):

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from klickdoxie_core import Limit, Retry, recording
-from klickdoxie_core.errors import DeadlineExceeded
+from klickdoxie_core.errors import DeadlineExceeded, RateLimited
 from klickdoxie_core.limiter import Limiter
 from klickdoxie_core.wire.base import Request
 from tests.core.support import (
@@ -230,3 +230,44 @@ async def test_waiting_for_the_limit_counts_against_the_deadline() -> None:
     assert wire.requests == []
     client.engine.limiter.release()
     assert client.engine.limiter.acquire_nowait()
+
+
+def asks_to_wait(seconds: int) -> Step:
+    """A service that wants to be left alone."""
+    return answer(429, headers={"retry-after": str(seconds)})
+
+
+async def test_a_pause_longer_than_a_call_is_told_at_once() -> None:
+    """Whoever comes within it sends nothing and does not wait; whoever has the time for it waits it out."""
+    wire = ScriptedWire(asks_to_wait(3600), answer(), answer())
+    client = Client(wire)
+    assert type(await failure_of(client.run(a_call()))) is RateLimited
+    client.time.time += 10.5
+    hasty, before = client.with_options(deadline=30), client.time.time
+    caught = await failure_of(hasty.run(a_call()))
+    assert (type(caught), caught.attempts, caught.retry_after, caught.maybe_applied) == (RateLimited, 0, 50, False)
+    assert "the service asked this client to pause, for longer than this call may take; try again in 50 s" in str(
+        caught
+    )
+    assert (client.time.time, len(wire.requests)) == (before, 1)
+    await client.run(a_call())
+    assert (client.time.time, len(wire.requests)) == (before + 49.5, 2)
+    await hasty.run(a_call())
+
+
+async def test_a_long_pause_reaches_those_who_wait_for_a_slot() -> None:
+    """It was set after they had begun to wait; with the slot they hear of it, and give the slot back."""
+
+    async def slow(_: Request) -> Step:
+        await client.time.sleep(1)
+        return asks_to_wait(60)
+
+    wire = ScriptedWire(slow)
+    client = Client(wire, limit=Limit(concurrency=1), deadline=30.0, retry=Retry(attempts=1))
+    start = client.time.time
+    errors = await gathered(lambda _: client.run(a_call()), 3)
+    assert [type(error) for error in errors] == [RateLimited] * 3
+    assert (client.time.time - start, len(wire.requests)) == (1, 1)
+    client.time.time += 60
+    assert type(await failure_of(client.run(a_call()))) is RateLimited
+    assert len(wire.requests) == 2

@@ -396,3 +396,24 @@ async def _receive_nothing() -> Message:
 
 async def _send_nothing(_message: Message) -> None:
     raise AssertionError
+
+
+@pytest.mark.parametrize("ask", ["count", "fail", "drop"])
+@pytest.mark.parametrize(
+    ("operation", "hint"),
+    [("look", "; did you mean 'Look'"), ("Lokk at last", "; did you mean 'Look at Last'"), ("xyz", "$")],
+)
+def test_a_misspelt_operation_is_a_mistake(ask: str, operation: str, hint: str) -> None:
+    """It is named with those that are close to it; a count of nothing would always pass."""
+    box = Shelf()
+    with pytest.raises(ValueError, match=f"there is no operation '{operation}'{hint}"):
+        getattr(box, ask)(operation)
+
+
+async def test_requests_that_no_operation_answers_are_counted_by_an_empty_name() -> None:
+    """They have no other."""
+    async with Shelf() as box:
+        await box.http_client().get("/nowhere")
+        assert (box.count(""), box.count(), box.count("Look")) == (1, 1, 0)
+    with pytest.raises(ValueError, match="there is no operation ''"):
+        box.fail("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -190,8 +191,8 @@ async def test_a_refusal_of_the_credentials_stops_the_job() -> None:
         await anext(job)
 
 
-async def test_refusals_alike_stop_the_job() -> None:
-    """Of somebody else's error nothing is told but its class: it may hold anything."""
+async def test_a_function_that_raises_for_every_item_stops_the_job() -> None:
+    """Of its error the text tells nothing but the class, since it may hold anything; where it arose is the cause's."""
 
     async def call(_: int) -> int:
         raise ValueError("anna@example.com")
@@ -199,8 +200,12 @@ async def test_refusals_alike_stop_the_job() -> None:
     job = bulk(call, range(1000), concurrency=1, breaker=Breaker(same=5), effect=Effect.REPEATABLE)
     seen, stopped = await all_of(job)
     assert stopped is not None
-    assert stopped.__cause__ is None
-    assert "5 items in a row were refused alike: ValueError; 0 done, 5 failed" in str(stopped)
+    assert stopped.__cause__ is seen[-1].error
+    assert traceback.extract_tb(stopped.__cause__.__traceback__)[-1].name == "call"
+    assert "its function raises the same error for every item, 5 in a row: ValueError; 0 done, 5 failed" in str(stopped)
+    assert "refused" not in str(stopped)
+    assert "anna" not in str(stopped)
+    assert "again" not in str(stopped)
     assert len(seen) == 5
 
 

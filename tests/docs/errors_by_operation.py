@@ -298,8 +298,8 @@ has the errors that mean success if an earlier attempt of the same call was answ
 ### Numbers
 
 KlickTipp answers 406 with a number, and sometimes a second one below it. Any operation may answer with any number; one
-that is not here, and a 406 without a number, is a `BusinessError`. After an `InternalError` the call is sent once
-again, unless it must not be repeated.
+that is not here, and a 406 without a number, is a `BusinessError`; but a 406 that says in words that there is no such
+contact is a `ContactNotFound`. After an `InternalError` the call is sent once again, unless it must not be repeated.
 
 {numbers}
 

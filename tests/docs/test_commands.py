@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import PAGES, PROGRAMS, ROOT, blocks_of, commands_in, name_of, text_of
 
-OTHERS = {".", "export", "pip", "python", "unset", "uvicorn"}
+OTHERS = {".", "export", "pip", "python", "read", "unset", "uvicorn"}
 """What else stands in a block of commands; not ours to check, but for what pip is to install."""
 FOREIGN_OPTIONS = {"--factory", "--strict"}
 

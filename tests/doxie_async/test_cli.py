@@ -375,7 +375,7 @@ def test_routes_are_written_and_never_over_a_file(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
     assert list(Routes.from_openapi("tabelle.json")) == list(Routes.assumed())
     assert main(["routes", "export", "tabelle.json"]) == 2
-    assert "tabelle.json" in capsys.readouterr().err
+    assert "tabelle.json is there already, and is not replaced; give another name" in capsys.readouterr().err
 
 
 def test_routes_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

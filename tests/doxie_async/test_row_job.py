@@ -409,11 +409,29 @@ async def test_an_earlier_error_file_goes_only_with_a_job_at_its_end(
 ) -> None:
     """Until then, its rows may not have been looked at."""
     earlier = tmp_path / "errors.csv"
-    earlier.write_text("_line;_state;_code;_reason;ref\n2;failed;5;nein;R9\n")
-    await job(rows(2), limit=1).run()
-    assert earlier.exists()
-    await job(resume=True).run()
-    assert not earlier.exists()
+    earlier.write_text("_line;_state;_code;_reason;ref;email\n2;failed;5;nein;R9;x\n")
+    report = await job(rows(2), limit=1).run()
+    assert (report.earlier_errors, earlier.exists()) == (None, True)
+    report = await job(resume=True).run()
+    assert (report.earlier_errors, earlier.exists()) == ("removed", False)
+
+
+async def test_a_changed_file_is_told_with_what_deleting_the_journal_means(
+    box: Sandbox, job: Callable[..., RowJob]
+) -> None:
+    """Mails that went out would go out again."""
+    await job(rows(4), limit=1).run()
+    with pytest.raises(JournalError, match=r"rows\.csv has changed.*rows already sent go out again"):
+        await job(rows(3), resume=True).run()
+    assert len(box.sent) == 1
+
+
+async def test_the_error_file_stands_beside_the_rows(box: Sandbox, job: Callable[..., RowJob], tmp_path: Path) -> None:
+    """Unless another place is named; why rows failed is counted."""
+    report = await job(rows(1) + "R2\nR3\n", errors=None).run()
+    assert report.errors == tmp_path / "rows.csv.errors.csv"
+    assert (report.reasons, report.earlier_errors) == ({"row_invalid": 2}, None)
+    assert (await job(rows(1) + "R2\n", errors=None).run()).earlier_errors == "replaced"
 
 
 async def test_nothing_can_be_resumed_without_a_journal(job: Callable[..., RowJob], tmp_path: Path) -> None:

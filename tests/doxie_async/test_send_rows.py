@@ -64,7 +64,7 @@ def times_sent(box: Sandbox, count: int) -> list[int]:
     return [box.count_sent(f"R{number}") for number in range(1, count + 1)]
 
 
-def rejected(name: str = "errors.csv") -> list[dict[str, str]]:
+def rejected(name: str = "rows.csv.errors.csv") -> list[dict[str, str]]:
     """The rows of an error file; cells beyond its header are passed over."""
     with Path(name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter=";"))
@@ -162,7 +162,9 @@ def test_machines_get_events(box: Sandbox, capsys: pytest.CaptureFixture[str]) -
         "pending": 0,
         "settled_before": 0,
         "stopped": False,
-        "errors": "errors.csv",
+        "reasons": {"Interrupted": 1, "row_invalid": 1},
+        "errors": "rows.csv.errors.csv",
+        "earlier_errors": None,
         "journal": "rows.csv.journal",
     }
     assert told.err == ""
@@ -181,6 +183,7 @@ def test_what_did_not_arrive_is_told(box: Sandbox, capsys: pytest.CaptureFixture
         "        2  failed",
         "        1  in doubt: they may have been sent, and were NOT sent again",
         "lines in doubt: 3",
+        "why not: Unprocessable 1, Interrupted 1, row_invalid 1",
         "the rows that were not sent for good are in fehler.csv",
         "rows.csv.journal knows what was sent; it is kept for the rows in doubt",
     ]
@@ -307,7 +310,7 @@ def test_rows_that_are_refused_alike_stop_the_job(box: Sandbox, capsys: pytest.C
     assert main(["send", "mailer", "gibt_es_nicht", "--rows", "rows.csv", "--concurrency", "1"]) == 4
     told = capsys.readouterr()
     assert "       50  failed\n       10  not sent yet\n" in told.out
-    assert "are in errors.csv" in told.out
+    assert "are in rows.csv.errors.csv" in told.out
     assert "50 items in a row were refused alike" in told.err
     assert len(rejected()) == 50
 

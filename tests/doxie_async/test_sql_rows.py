@@ -70,7 +70,7 @@ def files() -> list[str]:
 
 def rejected() -> list[dict[str, str]]:
     """The rows of the error file."""
-    with Path("errors.csv").open(encoding="utf-8-sig", newline="") as file:
+    with Path("query.errors.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file, delimiter=";"))
 
 
@@ -113,8 +113,8 @@ def test_rows_that_are_refused_stand_in_the_error_file(box: Sandbox) -> None:
     box.fail(MAIL, status=422, body={"success": False, "error_message": "nein"})
     assert main([*SEND, "--concurrency", "1"]) == 1
     assert [(row["_line"], row["ref"], row["kunde.name"]) for row in rejected()] == [("2", "R1", "Jörg; Ä")]
-    assert files() == ["errors.csv"]
-    assert main([*SEND[:3], "--rows", "errors.csv", "--errors", "neu.csv", "--key", "ref"]) == 0
+    assert files() == ["query.errors.csv"]
+    assert main([*SEND[:3], "--rows", "query.errors.csv", "--errors", "neu.csv", "--key", "ref"]) == 0
     assert [box.count_sent(each) for each in ("R1", "R2")] == [1, 1]
 
 

@@ -367,7 +367,7 @@ def check_quiet(error: Exception, value: object = None) -> None:
     shown = [str(error), repr(error), "".join(traceback.format_exception(error))]
     shown.append(pickle.dumps(error).decode("latin-1"))
     for text in shown:
-        assert CANARY not in text, "a canary escaped"
+        assert CANARY not in text, f"a canary escaped: {text[max(0, text.find(CANARY) - 300) :][:600]}"
         assert "5550123" not in text, "a number escaped"
     assert len(str(error)) < 2000, "the text has no end"
     if isinstance(value, str) and len(value) > _LONG:

@@ -83,9 +83,9 @@ def outcome(box: Account) -> Outcome:
 
 def in_doubt(folder: Path) -> set[str]:
     """The numbers of the rows that may or may not have arrived."""
-    if not (folder / "errors.csv").exists():
+    if not (folder / "contacts.csv.errors.csv").exists():
         return set()
-    with (folder / "errors.csv").open(encoding="cp1252", newline="") as file:
+    with (folder / "contacts.csv.errors.csv").open(encoding="cp1252", newline="") as file:
         listed = list(csv.DictReader(file, delimiter=";"))
     assert {row["_state"] for row in listed} == {"in doubt"}
     assert not any(row["E-Mail"] for row in listed)

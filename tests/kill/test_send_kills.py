@@ -33,9 +33,9 @@ async def send(executioner: Executioner, box: Sandbox, folder: Path, death: Deat
 
 def in_doubt(folder: Path) -> set[str]:
     """The references of the rows that may or may not have been sent; no row is listed for another reason."""
-    if not (folder / "errors.csv").exists():
+    if not (folder / "rows.csv.errors.csv").exists():
         return set()
-    with (folder / "errors.csv").open(encoding="cp1252", newline="") as file:
+    with (folder / "rows.csv.errors.csv").open(encoding="cp1252", newline="") as file:
         listed = list(csv.DictReader(file, delimiter=";"))
     assert {row["_state"] for row in listed} == {"in doubt"}
     return {row["ref"] for row in listed}

@@ -304,6 +304,17 @@ def test_from_env_names_all_that_is_missing(
     assert all(name in str(caught.value) for name in named)
 
 
+async def test_from_env_names_the_variable_of_a_wrong_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong came from there; an address that is given as an argument wins, whatever the variable holds."""
+    for name, value in {"USERNAME": "u", "PASSWORD": "p", "BASE_URL": "127.0.0.1:8081"}.items():
+        monkeypatch.setenv(f"KLICKTIPP_{name}", value)
+    said = r"^KLICKTIPP_BASE_URL must be an absolute http or https URL; '127\.0\.0\.1:8081' lacks http://$"
+    with pytest.raises(ConfigError, match=said):
+        KlickTipp.from_env()
+    async with KlickTipp.from_env(base_url="https://other.example"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("make", "argument"),
     [

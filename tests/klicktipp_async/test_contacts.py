@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -24,10 +25,12 @@ from klicktipp_async import (
     Interrupted,
     KeyPair,
     KlickTipp,
+    NotFound,
     ServerError,
     TagNotFound,
     recording,
 )
+from klicktipp_async.sandbox import Sandbox, WireFormat
 
 pytestmark = pytest.mark.anyio
 
@@ -240,11 +243,56 @@ async def test_delete_that_was_carried_out_before(kt: KlickTipp, api: respx.Mock
 
 
 async def test_update_of_nobody(kt: KlickTipp, api: respx.MockRouter) -> None:
-    """The vendor's 406 without a number is a business error with its words."""
+    """The vendor's 406 without a number says so in words."""
     api.put("/subscriber/1").respond(406, json=["Der Kontakt existiert nicht."])
-    with pytest.raises(BusinessError, match="Der Kontakt existiert nicht") as caught:
+    with pytest.raises(ContactNotFound, match=r"no such contact .*Der Kontakt existiert nicht") as caught:
         await kt.contacts.update(1, fields={"fieldZip": "01067"})
     assert caught.value.code is None
+
+
+async def test_a_change_that_is_refused_in_other_words(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """What does not say that the contact is missing is the account's refusal, and no word at all says nothing."""
+    api.put("/subscriber/1").respond(406, json=["Das geht gerade nicht."])
+    api.delete("/subscriber/1").respond(406)
+    for refused in (kt.contacts.update(1, email="anna@example.com"), kt.contacts.delete(1)):
+        with pytest.raises(BusinessError):
+            await refused
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_contact_that_is_not_there(language: Any) -> None:
+    """Each form in which the service says so is the one error."""
+    async with Sandbox(wire_format=WireFormat(language=language)) as box:
+        contacts, opt_ins = box.client().contacts, box.client().opt_ins
+        for call in (
+            contacts.get(1),
+            contacts.update(1, fields={"fieldZip": "01067"}),
+            contacts.delete(1),
+            contacts.tag("anna@example.com", box.add_tag("Kunde")),
+            contacts.unsubscribe("anna@example.com"),
+            opt_ins.redirect_url(box.single_opt_in_id, "anna@example.com"),
+        ):
+            with pytest.raises(ContactNotFound):
+                await call
+
+
+async def test_a_delete_whose_answer_is_lost_has_worked() -> None:
+    """Sent again, it finds nothing: contacts, tags, data fields and opt-in processes alike."""
+    async with Sandbox() as box:
+        kt = box.client()
+        (contact,) = box.seed_contacts(1)
+        deletes = {
+            "Delete Contact": partial(kt.contacts.delete, contact),
+            "Delete Tag": partial(kt.tags.delete, box.add_tag("Kunde")),
+            "Delete Data Field": partial(kt.fields.delete, box.add_field("Kundennummer")),
+            "Delete Opt-in Process": partial(kt.opt_ins.delete, box.add_opt_in("Messe")),
+        }
+        for operation, delete in deletes.items():
+            box.drop(operation)
+            await delete()
+            assert box.count(operation) == 2
+            with pytest.raises(NotFound):
+                await delete()
 
 
 @pytest.mark.parametrize("contact", ["a b/c", "..", ".", "", "a\r\nb", "a\x00", "\ud800", "a\\b"])

@@ -140,8 +140,10 @@ async def test_field_validation_tells_which_field_and_why(kt: KlickTipp, api: re
     body = {"error": 8, "field": "Leadwert", "name": "fieldLeadValue", "reason": "muss Zahl sein", "field_value": MAIL}
     api.post("/subscriber").respond(406, json=body)
     with pytest.raises(FieldValidationError) as caught:
-        await kt.contacts.upsert(email=MAIL, fields={"fieldFirstName": "A"})
+        await kt.contacts.upsert(email=MAIL, fields={"LeadValue": 7})
     error = caught.value
+    assert "a value does not fit its data field 'fieldLeadValue'; nothing was changed" in str(error)
+    assert error.details == {"field": "Leadwert", "name": "fieldLeadValue", "reason": "muss Zahl sein", "value": MAIL}
     assert (error.field, error.name, error.reason, error.value) == (
         "Leadwert",
         "fieldLeadValue",
@@ -150,6 +152,28 @@ async def test_field_validation_tells_which_field_and_why(kt: KlickTipp, api: re
     )
     assert error.user_message("de") == "Der Wert eines Datenfelds passt nicht. Leadwert: muss Zahl sein"
     assert MAIL not in f"{error}{error!r}{pickle.dumps(error)!r}"
+
+
+@pytest.mark.parametrize("name", ["fieldZip", MAIL, "", None, 7, ["fieldFirstName"]])
+async def test_a_key_that_was_not_sent_is_not_shown(kt: KlickTipp, api: respx.MockRouter, name: object) -> None:
+    """The answer may hold anything under that name."""
+    api.post("/subscriber").respond(406, json={"error": 8, "name": name})
+    with pytest.raises(FieldValidationError, match="fit its data field; nothing was changed"):
+        await kt.contacts.upsert(email=MAIL, fields={"fieldFirstName": "A"})
+
+
+async def test_a_number_that_nobody_knows(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """The error says that its meaning is not known, instead of one that is made up."""
+    api.post("/tag").respond(406, json={"error": 999})
+    with pytest.raises(errors.BusinessError, match="error 999: a reason that the vendor does not publish"):
+        await kt.tags.create("Kunde")
+
+
+async def test_a_name_that_is_taken_leads_to_ensure(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """Whoever wants the tag whether it exists or not is told how."""
+    api.post("/tag").respond(406, json=["Tag konnte nicht erstellt werden."])
+    with pytest.raises(errors.BusinessError, match=r"tags\.ensure gives the id"):
+        await kt.tags.create("Kunde")
 
 
 def every_error() -> list[type[KlickTippError]]:

@@ -375,3 +375,9 @@ def test_a_receiver_that_could_not_work_is_a_configuration_error(options: dict[s
     """It is told when the app is made."""
     with pytest.raises(ConfigError):
         WebhookApp(lambda _: None, **options)
+
+
+@pytest.mark.parametrize("content_type", [None, "", FORM])
+def test_a_form_needs_no_content_type(content_type: str | None) -> None:
+    """A framework gives None for a header that did not come."""
+    assert parse(b"email=anna%40example.com", content_type=content_type).email == "anna@example.com"

@@ -19,7 +19,7 @@ import pytest
 from klickdoxie_core.version import VERSION
 
 ROOT = Path(__file__).parents[2]
-DATA = (".css", ".html", ".js")
+DATA = (".css", ".html", ".js", ".toml")
 DEPENDENCIES = ("httpx", "httpcore", "h11", "certifi", "idna", "anyio", "attrs", "cattrs", "typing_extensions")
 CONSUMER = """
 import anyio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -63,6 +64,7 @@ class Lease(Generic[C]):
         self._held: Held[C] | None = None
         self._tries = 0
         self._failure: SdkError | None = None
+        self._refused_at = 0.0
         self._refused_until = 0.0
         self._refusal_pause = FIRST_REFUSAL
         self._not_ahead_until = 0.0
@@ -151,8 +153,10 @@ class Lease(Generic[C]):
 
     async def _obtain(self, tries: int, *, renewal: bool) -> Held[C]:
         now = self._clock.monotonic()
-        if self._failure is not None and (self._tries != tries or now < self._refused_until):
+        if self._failure is not None and self._tries != tries:
             raise renewed(self._failure)
+        if self._failure is not None and now < self._refused_until:
+            raise self._held_back(self._failure, now)
         try:
             grant = await self._scheme.obtain(self._run, self._clock)
         except SdkError as error:
@@ -170,11 +174,18 @@ class Lease(Generic[C]):
         )
         return self._held
 
+    def _held_back(self, failure: SdkError, now: float) -> SdkError:
+        """The refusal once more, for a call that has not asked again."""
+        left, ago = self._refused_until - now, now - self._refused_at
+        facts = attrs.evolve(failure.facts, attempts=0, renewals=0, waited=0.0, retry_after=math.ceil(left))
+        return type(failure)(f"not sent; the login was refused {ago:.0f} s ago: {failure.message}", facts)
+
     def _failed(self, error: SdkError) -> None:
         self._tries += 1
         self._failure = error
         if _is_refusal(error):
-            self._refused_until = self._clock.monotonic() + self._refusal_pause
+            self._refused_at = self._clock.monotonic()
+            self._refused_until = self._refused_at + self._refusal_pause
             self._refusal_pause = min(LONGEST_REFUSAL, self._refusal_pause * 2)
 
 

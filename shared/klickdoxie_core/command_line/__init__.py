@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from klickdoxie_core.command_line.arguments import add_version, port_number, positive_float, positive_int
+from klickdoxie_core.command_line.arguments import PrintAndExit, add_version, port_number, positive_float, positive_int
 from klickdoxie_core.command_line.display import Display, columns, display_on
 from klickdoxie_core.command_line.running import (
     BROKEN_OFF,
@@ -12,6 +12,7 @@ from klickdoxie_core.command_line.running import (
     STOPPED,
     USAGE,
     Command,
+    broken_off,
     complain,
     run,
     serve,
@@ -27,7 +28,9 @@ __all__ = [
     "USAGE",
     "Command",
     "Display",
+    "PrintAndExit",
     "add_version",
+    "broken_off",
     "columns",
     "complain",
     "display_on",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Sequence
 
 from klickdoxie_core.version import VERSION
 
@@ -37,3 +39,16 @@ def positive_float(text: str) -> float:
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Add the option that prints the version of the package and exits."""
     parser.add_argument("--version", action="version", version=f"{parser.prog} {VERSION}")
+
+
+class PrintAndExit(argparse.Action):
+    """An option that prints what a function returns and exits, whatever else is given or missing."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, text: Callable[[], str], help: str) -> None:  # noqa: A002 - argparse names it
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+        self._text = text
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the text as it stands."""
+        sys.stdout.write(self._text())
+        parser.exit()

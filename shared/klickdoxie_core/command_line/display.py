@@ -11,6 +11,7 @@ import attrs
 from klickdoxie_core.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SOON = 1.0
 
 
 class Display(Protocol):
@@ -32,16 +33,22 @@ def display_on(stream: TextIO, *, as_json: bool = False) -> Display:
     try:
         from klickdoxie_core.command_line.bar import Bar  # noqa: PLC0415 - rich is an extra
     except ImportError:
-        return Lines(stream)
+        # Somebody is watching, and wants to see at once that something moves.
+        return Lines(stream, first=_SOON)
     return Bar(stream)
 
 
 class Lines:
-    """Writes a line every ten seconds of the job."""
+    """Writes a line every ten seconds of the job.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: Where to.
+        first: The second of the job at which the first line is due.
+    """
+
+    def __init__(self, stream: TextIO, *, first: float = _SECONDS_BETWEEN_LINES) -> None:
         self._stream = stream
-        self._due = _SECONDS_BETWEEN_LINES
+        self._due = first
         self._paused: str | None = None
 
     def __call__(self, progress: Progress) -> None:

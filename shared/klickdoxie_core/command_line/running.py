@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -32,14 +33,19 @@ BROKEN_OFF: Final = 130
 """Ended by Ctrl-C."""
 
 Command = Callable[[argparse.Namespace], Awaitable[int]]
+AfterCtrlC = Callable[[argparse.Namespace], tuple[int, str]]
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+def run(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, text_of: Callable[[Exception], str] = str
+) -> int:
     """Run the command that the arguments name, and return its exit code; what goes wrong is told on standard error.
 
     Args:
-        parser: Sets two defaults for each command: `command`, a `Command`, and `interrupted`, its code after Ctrl-C.
+        parser: Sets defaults for each command: `command`, a `Command`, and `interrupted`, what Ctrl-C makes of it: an
+            exit code, or an `AfterCtrlC` that finds it out, and what is told; an empty text tells nothing.
         arguments: Those of the command line; None takes those of the process.
+        text_of: What is told of an error.
     """
     try:
         options = parser.parse_args(arguments)
@@ -56,9 +62,30 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
     try:
         return anyio.run(command, options)
     except KeyboardInterrupt:
-        return int(options.interrupted)
+        return _broken_off(parser.prog, options)
     except (SdkError, OSError) as error:
-        return complain(parser.prog, error, _code_of(error))
+        return complain(parser.prog, text_of(error), _code_of(error))
+
+
+def _broken_off(program: str, options: argparse.Namespace) -> int:
+    interrupted: int | AfterCtrlC = options.interrupted
+    if isinstance(interrupted, int):
+        return interrupted
+    code, text = interrupted(options)
+    # The terminal shows ^C without a line break.
+    return complain(f"\n{program}", text, code) if text else code
+
+
+def broken_off(journal: Path | None, goes_on: str = "--resume") -> tuple[int, str]:
+    """The exit code of a job that Ctrl-C broke off, and what is told.
+
+    Args:
+        journal: Where the job is recorded, if anything is; None for a job that keeps no record.
+        goes_on: The options that go on with it.
+    """
+    if journal is not None and journal.exists():
+        return STOPPED, f"broken off; {goes_on} goes on"
+    return BROKEN_OFF, "broken off; there is nothing to resume"
 
 
 def _code_of(error: BaseException | None) -> int:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from klickdoxie_core.table.encoding import TableError
 from klickdoxie_core.table.reader import OWN_COLUMNS, Row, Table, open_table
-from klickdoxie_core.table.rejects import ErrorFile
+from klickdoxie_core.table.rejects import ErrorFile, error_file_of
 
-__all__ = ["OWN_COLUMNS", "ErrorFile", "Row", "Table", "TableError", "open_table"]
+__all__ = ["OWN_COLUMNS", "ErrorFile", "Row", "Table", "TableError", "error_file_of", "open_table"]

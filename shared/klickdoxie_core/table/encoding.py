@@ -6,11 +6,14 @@ import codecs
 import re
 from pathlib import Path
 
+import attrs
+
 from klickdoxie_core.errors import ConfigError
 
 _CHUNK = 1 << 20
 _UNDEFINED_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_FORCE = "save it as UTF-8 again, or give --encoding cp1252 to read all of it as Windows-1252"
 
 
 class TableError(ConfigError):
@@ -18,7 +21,10 @@ class TableError(ConfigError):
 
 
 def detect_encoding(path: Path) -> str:
-    """`utf-8-sig`, `utf-8` or `cp1252`, the first that the whole file obeys; raises TableError for anything else."""
+    """`utf-8-sig`, `utf-8` or `cp1252`, the first that the whole file obeys; raises TableError for anything else.
+
+    A file that is UTF-8 but for a few lines is none of them: read as Windows-1252, its other lines would be garbled.
+    """
     scan = _Scan()
     with path.open("rb") as file:
         marked = _refuse_other_formats(file.read(4))
@@ -28,8 +34,12 @@ def detect_encoding(path: Path) -> str:
     scan.finish()
     if scan.is_utf8:
         return "utf-8-sig" if marked else "utf-8"
+    lines = _utf8_lines(path)
     if marked:
-        msg = "the file starts with the mark of UTF-8, but not all of it is UTF-8; save it again or give --encoding"
+        msg = f"the file starts with the mark of UTF-8, but line {lines.first_bad} is not UTF-8; {_FORCE}"
+        raise TableError(msg)
+    if lines.good > lines.bad:
+        msg = f"line {lines.first_bad} is not UTF-8, though most of the file is; {_FORCE}"
         raise TableError(msg)
     if scan.undefined_line is not None:
         msg = (
@@ -82,6 +92,44 @@ class _Scan:
             self._decoder.decode(chunk, final=final)
         except UnicodeDecodeError:
             self.is_utf8 = False
+
+
+@attrs.define
+class _Lines:
+    """The lines with more than ASCII in them.
+
+    Attributes:
+        good: How many are UTF-8.
+        bad: How many are not.
+        first_bad: The first of those.
+    """
+
+    good: int = 0
+    bad: int = 0
+    first_bad: int = 0
+
+
+def _utf8_lines(path: Path) -> _Lines:
+    lines = _Lines()
+    with path.open("rb") as file:
+        # No longer than a chunk: a file without line breaks is read in pieces, too.
+        for number, line in enumerate(iter(lambda: file.readline(_CHUNK), b""), 1):
+            if line.isascii():
+                continue
+            if _is_utf8(line):
+                lines.good += 1
+            else:
+                lines.bad += 1
+                lines.first_bad = lines.first_bad or number
+    return lines
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refuse_other_formats(head: bytes) -> bool:

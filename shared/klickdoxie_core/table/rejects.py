@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
-from typing import TextIO
+from typing import Final, Literal, TextIO, TypeAlias
 
 from klickdoxie_core.errors import ConfigError
-from klickdoxie_core.table.reader import OWN_COLUMNS, Row, Table
+from klickdoxie_core.table.encoding import TableError
+from klickdoxie_core.table.reader import OWN_COLUMNS, Row, Table, open_table
 
-_HEAD = 1 << 12
+Fate: TypeAlias = Literal["replaced", "removed"]
+
+_HEAD: Final = 1 << 12
+_ENDING: Final = re.compile(r"\.errors(?:-([0-9]{1,9}))?\.csv\Z")
+
+
+def error_file_of(path: Path) -> Path:
+    """Where the rows of a file go that do not arrive, unless somebody names another place: beside it.
+
+    `contacts.csv` has `contacts.csv.errors.csv`. Read again, that one has `contacts.csv.errors-2.csv`, and so on: what
+    is read is never written.
+    """
+    found = _ENDING.search(path.name)
+    if found is None:
+        return path.with_name(f"{path.name}.errors.csv")
+    return path.with_name(f"{path.name[: found.start()]}.errors-{int(found[1] or 1) + 1}.csv")
 
 
 class ErrorFile:
@@ -19,10 +36,21 @@ class ErrorFile:
     Those columns come first, so that a row with too few or too many cells keeps its own order; read again, they are
     passed over. The file is written like the input, made when there is something to write, and readable for its
     owner only.
+
+    Args:
+        path: Where it is; None for the place that `error_file_of` says, where whatever error file is there belongs to
+            this very input. At any other place only one with the same columns is replaced.
+        table: The input.
+
+    Attributes:
+        path: Where it is.
+        earlier: What was done with the file of an earlier run; None where there was none, or it was left alone.
     """
 
-    def __init__(self, path: Path, table: Table) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, table: Table) -> None:
+        self.path = path or error_file_of(table.path)
+        self.earlier: Fate | None = None
+        self._named = path is not None
         self._table = table
         self._file: TextIO | None = None
 
@@ -38,6 +66,9 @@ class ErrorFile:
             raise ConfigError(msg)
         if not self._is_ours():
             msg = f"{self.path} exists and is not the error file of an earlier run; give another name with --errors"
+            raise ConfigError(msg)
+        if self._named and not self._has_these_columns():
+            msg = f"{self.path} is the error file of a file with other columns; give another name with --errors"
             raise ConfigError(msg)
 
     def add(self, row: Row, *, state: str, code: str, reason: str) -> None:
@@ -61,13 +92,14 @@ class ErrorFile:
         if self._file is not None:
             self._file.close()
             return self.path
-        if complete:
-            self.path.unlink(missing_ok=True)
+        if complete and self._unlink():
+            self.earlier = "removed"
         return None
 
     def _open(self) -> TextIO:
         # Made anew rather than emptied: an old file could be readable for others, or lead elsewhere.
-        self.path.unlink(missing_ok=True)
+        if self._unlink():
+            self.earlier = "replaced"
         self._file = open(  # noqa: SIM115 - Path.open knows no opener; close() closes it
             self.path, "x", encoding=self._table.encoding, newline="", opener=_private
         )
@@ -76,6 +108,20 @@ class ErrorFile:
 
     def _write(self, file: TextIO, cells: tuple[str, ...]) -> None:
         csv.writer(file, delimiter=self._table.separator).writerow(cells)
+
+    def _unlink(self) -> bool:
+        """Whether there was a file to remove."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _has_these_columns(self) -> bool:
+        try:
+            return open_table(self.path, separator=self._table.separator).header == self._table.header
+        except TableError:
+            return False
 
     def _is_ours(self) -> bool:
         if not self.path.is_file():

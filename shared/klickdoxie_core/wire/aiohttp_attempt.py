@@ -123,7 +123,9 @@ class Attempt:
             return WireFailure(Failure.INVALID, sent=False)
         if self._connections.session.closed:
             return WireFailure(Failure.CLOSED, sent=False)
-        return WireFailure(Failure.CONNECT, sent=False, detail=type(error).__name__)
+        from klickdoxie_core.wire.reasons import why_unconnected  # noqa: PLC0415 - needed only here
+
+        return WireFailure(Failure.CONNECT, sent=False, detail=why_unconnected(error))
 
 
 class WatchedRequest(aiohttp.ClientRequest):

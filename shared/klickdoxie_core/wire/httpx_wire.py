@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
 
 _QUEUE_SHARE = 0.9
+_MOST_PIECES_LEFT = 1024
 
 R = TypeVar("R")
 
@@ -135,11 +137,14 @@ class HttpxWire:
         sent = trace.sent or not (trace.spoke or isinstance(error, self._never_sent()))
         if not sent and _is_certificate(error):
             return WireFailure(Failure.CERTIFICATE, sent=False)
-        failure = Failure.INTERRUPTED if sent else Failure.CONNECT
+        if not sent:
+            from klickdoxie_core.wire.reasons import why_unconnected  # noqa: PLC0415 - needed only here
+
+            return WireFailure(Failure.CONNECT, sent=False, detail=why_unconnected(error))
         # httpx fails over a Location that is no URL, but the answer as such is known.
-        status = trace.status if sent and 300 <= trace.status < 400 else None
+        status = trace.status if 300 <= trace.status < 400 else None
         # Only the class: the text may quote what the server sent.
-        return WireFailure(failure, sent=sent, detail=type(error).__name__, status=status)
+        return WireFailure(Failure.INTERRUPTED, sent=True, detail=type(error).__name__, status=status)
 
     def _never_sent(self) -> tuple[type[Exception], ...]:
         """Proof where nothing was traced: what found no connection cannot have sent anything."""
@@ -161,6 +166,7 @@ class _HttpxOpened(Opened):
         self._limit = limit
         self._alone = alone
         self._guarded = guarded
+        self._chunks: AsyncIterator[bytes] | None = None
         self._pieces: AsyncGenerator[bytes] | None = None
         self._closed = False
 
@@ -173,8 +179,8 @@ class _HttpxOpened(Opened):
 
     async def _next(self) -> bytes:
         if self._pieces is None:
-            chunks, encoding = _chunks_of(self._response, self.headers, self._limit)
-            self._pieces = unpacked(chunks, encoding=encoding, limit=self._limit, status=self.status)
+            self._chunks, encoding = _chunks_of(self._response, self.headers, self._limit)
+            self._pieces = unpacked(self._chunks, encoding=encoding, limit=self._limit, status=self.status)
         return await anext(self._pieces, b"")
 
     async def aclose(self) -> None:
@@ -186,6 +192,9 @@ class _HttpxOpened(Opened):
         with anyio.CancelScope(shield=True):
             if self._pieces is not None:
                 await self._pieces.aclose()
+            # asyncio sees to them itself.
+            if self._chunks is not None and _on_trio():
+                await _end(self._chunks)
             await self._response.aclose()
 
 
@@ -279,6 +288,32 @@ async def _read_whole(response: httpx.Response, request: Request) -> Response:
     finally:
         with anyio.CancelScope(shield=True):
             await response.aclose()
+
+
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    """Bring generators of the HTTP library to their end, of which each waits for the next one.
+
+    Closed from outside, the first would leave all others to the garbage collector, and trio warns of that. What has
+    come already is read; a cancellation then goes through all of them, from the last to the first.
+    """
+    # Whatever goes wrong on the way: nobody wants this answer any more.
+    with anyio.CancelScope(shield=True) as scope, contextlib.suppress(Exception):
+        scope.cancel()
+        for _ in range(_MOST_PIECES_LEFT):
+            if await anext(chunks, None) is None:
+                return
+
+
+def _on_trio() -> bool:
+    # Whoever runs asyncio has imported it, and on trio it is no small thing to import for nothing.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _headers_of(response: httpx.Response) -> dict[str, str]:

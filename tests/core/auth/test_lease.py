@@ -339,6 +339,19 @@ async def test_a_cached_refusal_is_about_the_call_that_gets_it() -> None:
         assert "nothing was changed at the service" in str(caught)
 
 
+async def test_what_a_refusal_holds_back_was_not_sent() -> None:
+    """The error says so, counts no attempt, and tells when the next login may be tried."""
+    client = Service(answer(401)).client()
+    first = await failure_of(client.run(THING))
+    assert (first.attempts, first.retry_after) == (1, None)
+    client.time.time += 11.5
+    caught = await failure_of(client.run(THING))
+    assert (type(caught), caught.status, caught.attempts, caught.retry_after) == (Unauthorized, 401, 0, 49)
+    assert str(caught) == (
+        "POST /login (Login): not sent; the login was refused 12 s ago: the service answered 401; try again in 49 s"
+    )
+
+
 @pytest.mark.parametrize(
     ("step", "error"),
     [

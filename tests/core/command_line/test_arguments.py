@@ -45,6 +45,17 @@ def test_counts_and_rates() -> None:
     assert (command_line.positive_int("7"), command_line.positive_float("0.5")) == (7, 0.5)
 
 
+def test_a_text_is_printed_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else is missing; its place in the namespace stays empty."""
+    telling = argparse.ArgumentParser(prog="dienst")
+    telling.add_argument("file")
+    telling.add_argument("--example", action=command_line.PrintAndExit, text=lambda: "Größe = 1\n", help="an example")
+    with pytest.raises(SystemExit) as caught:
+        telling.parse_args(["--example"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, "Größe = 1\n")
+    assert vars(telling.parse_args(["x"])) == {"file": "x"}
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """The option prints it and ends the program."""
     telling = argparse.ArgumentParser(prog="dienst")

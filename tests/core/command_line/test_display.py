@@ -69,9 +69,14 @@ def test_a_terminal_gets_a_bar() -> None:
 
 
 def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bar is an extra."""
+    """The bar is an extra; the first line comes after a second, since somebody is watching."""
     monkeypatch.setitem(sys.modules, "klickdoxie_core.command_line.bar", None)
-    assert isinstance(command_line.display_on(Terminal()), Lines)
+    stream = Terminal()
+    show = command_line.display_on(stream)
+    assert isinstance(show, Lines)
+    for seconds, done in ((0.5, 10), (1.0, 100), (9.0, 800), (11.0, 1600)):
+        show(progress(done, seconds=seconds))
+    assert stream.getvalue() == "100 of 2,000: 100 ok\n1,600 of 2,000: 1,600 ok\n"
 
 
 def test_machines_get_every_event() -> None:

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import anyio
@@ -84,6 +85,30 @@ def test_ctrl_c_has_the_code_of_the_command(capsys: pytest.CaptureFixture[str]) 
     forever.set_defaults(interrupted=0)
     assert command_line.run(forever, ["x"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("exists", "code", "said"),
+    [(True, 4, "broken off; --resume goes on"), (False, 130, "broken off; there is nothing to resume")],
+)
+def test_a_job_tells_whether_it_can_be_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], exists: bool, code: int, said: str
+) -> None:
+    """By its code and by a line of its own, since the terminal shows ^C."""
+    journal = tmp_path / "x.journal"
+    if exists:
+        journal.touch()
+    job = parser(KeyboardInterrupt())
+    job.set_defaults(interrupted=lambda _: command_line.broken_off(journal))
+    assert command_line.run(job, ["x"]) == code
+    assert capsys.readouterr().err == f"\ndienst: {said}\n"
+    assert command_line.broken_off(None) == (130, "broken off; there is nothing to resume")
+
+
+def test_what_is_told_of_an_error_may_be_other_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program knows better than a library what its user can do."""
+    assert command_line.run(parser(Unauthorized("kaputt")), ["x"], text_of=lambda _: "nachsehen") == 3
+    assert capsys.readouterr().err == "dienst: nachsehen\n"
 
 
 def test_ctrl_c_while_an_argument_is_read() -> None:

@@ -25,6 +25,7 @@ def written(folder: Path, content: bytes) -> Path:
         ("Straße;Größe\n".encode("utf-8-sig"), "utf-8-sig"),
         ("Straße;Größe; 49 €; „so“\n".encode("cp1252"), "cp1252"),
         (b"cut within a character \xc3", "cp1252"),
+        (b"J\xf6rg\nJ\xc3\xb6rg\n", "cp1252"),
         (b"", "utf-8"),
     ],
 )
@@ -52,7 +53,9 @@ def test_a_character_across_two_chunks_is_read_whole(tmp_path: Path, monkeypatch
         (b"PK\x03\x04 and so on", "workbook"),
         (b"a;b\n1;\x00\n", "NUL bytes"),
         (b"Name\nAnna\nJ\x81rg\n\x81\n", "line 3 "),
-        (b"\xef\xbb\xbfName\nJ\xf6rg\n", "mark of UTF-8"),
+        (b"\xef\xbb\xbfName\nJ\xf6rg\n", "mark of UTF-8, but line 2 "),
+        ("Name\nJörg\nÄnne\n".encode() + b"S\xf8ren\n", "line 4 is not UTF-8, though most of the file is; .*--encod"),
+        ("Name\nJörg\nÁnne\n".encode() + b"Anna\nS\xf8ren\n\xe4\n" + "ö\n".encode(), "line 5 is not UTF-8"),
     ],
 )
 def test_what_is_no_such_text_is_refused(tmp_path: Path, content: bytes, said: str) -> None:

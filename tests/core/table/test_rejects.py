@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from klickdoxie_core.errors import ConfigError
-from klickdoxie_core.table import ErrorFile, Row, Table, open_table
+from klickdoxie_core.table import ErrorFile, Row, Table, error_file_of, open_table
 
 
 def opened(folder: Path, text: str = 'a;b\r\n1;"x;y"\r\n', encoding: str = "cp1252") -> Table:
@@ -68,15 +68,17 @@ def test_an_earlier_error_file_goes_when_all_is_well(tmp_path: Path, complete: b
     """It would mislead after a complete import; a broken-off one has not replaced it."""
     path = tmp_path / "errors.csv"
     path.write_text("_line;_state;_code;_reason;a\n")
-    ErrorFile(path, opened(tmp_path)).close(complete=complete)
+    file = ErrorFile(path, opened(tmp_path))
+    file.close(complete=complete)
     assert path.exists() is left
+    assert file.earlier == (None if left else "removed")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems know no such modes")
 def test_the_error_file_is_private(tmp_path: Path) -> None:
     """It holds personal data, so that others cannot read it, even in place of a file that they could."""
     path = tmp_path / "errors.csv"
-    path.write_text("_line;_state;_code;_reason;a\n")
+    path.write_text("_line;_state;_code;_reason;a;b\n")
     path.chmod(0o644)
     table = opened(tmp_path)
     file = ErrorFile(path, table)
@@ -114,6 +116,44 @@ def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
     table = opened(tmp_path, "_line;_state;_code;_reason;a\n1;failed;5;x;y\n")
     with pytest.raises(ConfigError, match="is the file that is read"):
         ErrorFile(tmp_path / "input.csv", table).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "errors"),
+    [
+        ("kontakte.csv", "kontakte.csv.errors.csv"),
+        ("größe.txt", "größe.txt.errors.csv"),
+        ("kontakte.csv.errors.csv", "kontakte.csv.errors-2.csv"),
+        ("kontakte.csv.errors-2.csv", "kontakte.csv.errors-3.csv"),
+        ("kontakte.csv.errors-10.csv", "kontakte.csv.errors-11.csv"),
+        ("errors.csv", "errors.csv.errors.csv"),
+        ("errors-.csv", "errors-.csv.errors.csv"),
+    ],
+)
+def test_each_file_has_an_error_file_of_its_own(tmp_path: Path, name: str, errors: str) -> None:
+    """It stands beside the file, and is never the file itself."""
+    assert error_file_of(tmp_path / name) == tmp_path / errors
+
+
+def test_at_its_own_place_an_error_file_is_replaced_whatever_its_columns(tmp_path: Path) -> None:
+    """A column more in the same file does not make it another file; at a named place it does."""
+    table = opened(tmp_path)
+    earlier = tmp_path / "input.csv.errors.csv"
+    earlier.write_text("_line;_state;_code;_reason;a\n")
+    with pytest.raises(ConfigError, match="of a file with other columns"):
+        ErrorFile(earlier, table).check()
+    file = ErrorFile(None, table)
+    file.check()
+    refuse(file, next(iter(table.rows())))
+    assert (file.close(complete=True), file.earlier) == (earlier, "replaced")
+
+
+def test_a_named_error_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    """Our columns somewhere in it do not make it ours."""
+    table = opened(tmp_path)
+    (tmp_path / "e.csv").write_bytes(b"_line;_state;_code;_reason;a;a\n")
+    with pytest.raises(ConfigError, match="of a file with other columns"):
+        ErrorFile(tmp_path / "e.csv", table).check()
 
 
 def test_other_files_are_never_overwritten(tmp_path: Path) -> None:

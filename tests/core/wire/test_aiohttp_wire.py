@@ -73,7 +73,7 @@ async def test_a_refused_connection_was_never_sent(wire: AiohttpWire) -> None:
     """Nobody listens: no doubt about it, and no address in the text."""
     failure = await fails(wire, f"http://127.0.0.1:{refusing_port()}/")
     assert doubt(failure) == (Failure.CONNECT, False)
-    assert failure.detail == "ClientConnectorError"
+    assert failure.detail == "connection refused"
 
 
 async def test_a_name_that_does_not_resolve_was_never_sent(wire: AiohttpWire, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ async def test_a_name_that_does_not_resolve_was_never_sent(wire: AiohttpWire, mo
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     failure = await fails(wire, "http://nirgends.test/")
-    assert (doubt(failure), failure.detail) == ((Failure.CONNECT, False), "ClientConnectorDNSError")
+    assert (doubt(failure), failure.detail) == ((Failure.CONNECT, False), "name not found")
 
 
 async def test_a_connection_that_takes_too_long_was_never_sent(
@@ -94,7 +94,7 @@ async def test_a_connection_that_takes_too_long_was_never_sent(
     monkeypatch.setattr(aiohttp_wire, "CONNECT_TIMEOUT", 0.05)
     async with serving(at_once(end="hang")) as server:
         failure = await fails(wire, server.url.replace("http:", "https:"))
-        assert (doubt(failure), failure.detail) == ((Failure.CONNECT, False), "ConnectionTimeoutError")
+        assert (doubt(failure), failure.detail) == ((Failure.CONNECT, False), "timed out while connecting")
         await server.until_open(0)
 
 

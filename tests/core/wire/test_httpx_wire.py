@@ -71,7 +71,7 @@ async def fails(wire: HttpxWire, url: str, *, seconds: float = 2.0, max_body: in
 async def test_a_refused_connection_was_never_sent(wire: HttpxWire) -> None:
     """Nobody listens: no doubt about it."""
     failure = await fails(wire, f"http://127.0.0.1:{refusing_port()}/")
-    assert (failure.failure, failure.sent, failure.detail) == (Failure.CONNECT, False, "ConnectError")
+    assert (failure.failure, failure.sent, failure.detail) == (Failure.CONNECT, False, "connection refused")
 
 
 async def test_a_name_that_does_not_resolve_was_never_sent(wire: HttpxWire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,7 +238,7 @@ async def test_waiting_for_a_full_pool_was_never_sent(library: Any) -> None:
         with pytest.raises(WireFailure) as caught:
             await wire.send(ask(server.url, timeout=0.5))
         failure = caught.value
-        assert (failure.failure, failure.sent, failure.detail) == (Failure.CONNECT, False, "PoolTimeout")
+        assert (failure.failure, failure.sent, failure.detail) == (Failure.CONNECT, False, "none was free in time")
         group.cancel_scope.cancel()
 
 

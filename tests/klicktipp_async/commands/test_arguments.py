@@ -38,10 +38,16 @@ def test_somebody_must_name_the_opt_in_process(mapping: Mapping | None) -> None:
     assert "--opt-in default" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["maybe", "-1", "1.5", "", "٣"])
-def test_an_opt_in_process_is_a_number(text: str) -> None:
-    """Anything but a number or the word default is a mistake."""
-    with pytest.raises(ConfigError, match="takes the number"):
+@pytest.mark.parametrize("text", ["Newsletter", "-1", "1.5", "٣", "Größe 2"])
+def test_an_opt_in_process_may_be_named(text: str) -> None:
+    """What is no number is a name, as in a mapping; whether there is such a process is known to the account."""
+    assert arguments.opt_in_id(text, PLAIN) == text
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_opt_in_process_is_not_blank(text: str) -> None:
+    """An empty variable of a shell is no wish."""
+    with pytest.raises(ConfigError, match="takes the number or name"):
         arguments.opt_in_id(text, NAMING)
 
 
@@ -61,15 +67,18 @@ def test_a_text_is_not_empty() -> None:
 
 
 def test_what_is_not_said_has_its_usual_place() -> None:
-    """The journal stands beside the file, the rows that do not arrive where one is."""
+    """The journal stands beside the file, and so do the rows that do not arrive, unless a database is asked."""
     parser = argparse.ArgumentParser()
     arguments.add_file(parser)
     arguments.add_job(parser)
     options = parser.parse_args(["daten/kontakte.csv"])
     options.concurrency = 16
     told = arguments.job_options(options)
-    assert (told["file"], told["errors"], told["language"]) == (Path("daten/kontakte.csv"), Path("errors.csv"), "en")
+    assert (told["file"], told["errors"], told["language"]) == (Path("daten/kontakte.csv"), None, "en")
     assert (told["limit"], told["encoding"], told["resume"], told["as_json"]) == (None, None, False, False)
     assert arguments.journal(options) == Path("daten/kontakte.csv.journal")
     options.journal = Path("x")
     assert arguments.journal(options) == Path("x")
+    asked = parser.parse_args(["--sql", "sqlite:///x.db", "--query", "SELECT 1"])
+    asked.concurrency = 16
+    assert arguments.job_options(asked)["errors"] == Path("query.errors.csv")

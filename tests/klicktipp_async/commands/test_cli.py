@@ -100,7 +100,9 @@ def test_refused_credentials_have_an_exit_code(
     """A wrong password is told from everything else."""
     monkeypatch.setenv("KLICKTIPP_PASSWORD", "falsch")
     assert main(["import", written("anna@example.com;;"), "--opt-in", "default"]) == 3
-    assert "Login" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "check KLICKTIPP_USERNAME and KLICKTIPP_PASSWORD before you try again: every try counts" in told
+    assert "minute" not in told
     assert not Path("kontakte.csv.journal").exists()
 
 

@@ -105,6 +105,16 @@ def test_filters_go_to_the_service(box: Sandbox, run: Run) -> None:
     assert emails == [["4"], ["1", "2"], ["1", "2", "3", "4"], ["3"]]
 
 
+def test_an_empty_export_says_who_is_left_out(box: Sandbox, run: Run) -> None:
+    """On standard error, where it is in nobody's way; not where somebody has chosen whom to take."""
+    (number,) = box.seed_contacts(1)
+    box.contacts[number].status = Status.PENDING
+    ended = run(add_export)
+    assert (ended.code, rows(ended.out)) == (0, [])
+    assert ended.err == "0 subscribed contacts; --status all takes the others, too\n"
+    assert "--status" not in run(add_export, "--status", "unsubscribed").err
+
+
 def test_a_tag_chooses_by_name_or_id(box: Sandbox, run: Run) -> None:
     """A name goes before an id that reads the same; SmartTags have only an id; the status counts here too."""
     box.seed_contacts(3)

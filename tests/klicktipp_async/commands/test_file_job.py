@@ -19,11 +19,13 @@ from klickdoxie_core import JobStopped
 from klickdoxie_core.entry import Entry
 from klickdoxie_core.errors import JournalError
 from klickdoxie_core.journal import Journal, read_header
+from klicktipp_async import crm
 from klicktipp_async.commands import file_job
 from klicktipp_async.commands.importing import add_import
 from klicktipp_async.commands.syncing import add_sync
 from klicktipp_async.crm import SourceRow, SyncPlan, SyncReport, planner, sync
 from klicktipp_async.crm.apply import Writer
+from klicktipp_async.crm.guess import guess
 from klicktipp_async.crm.rows import Written
 from klicktipp_async.sandbox import Sandbox
 from tests.klicktipp_async.commands.conftest import Ran, Run
@@ -83,7 +85,7 @@ def test_the_first_signal_stops_in_good_order(
     assert re.search(r"^ +9\d  noch nicht gesendet$", ended.out, re.MULTILINE)
     assert "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter" in ended.out
     assert 5 <= len(box.contacts) < 12
-    assert brief(table("errors.csv")) == [("2", "failed", "email_invalid")]
+    assert brief(table("kontakte.csv.errors.csv")) == [("2", "failed", "email_invalid")]
     assert signal.getsignal(number) is before
     ended = run(add_import, *arguments, "--resume", "--json")
     assert (ended.code, events(ended)[-1]["done"], events(ended)[-1]["pending"]) == (1, 100, 0)
@@ -98,25 +100,46 @@ def test_the_second_interrupt_breaks_off(box: Sandbox, run: Run, interrupt: Sign
     ended = run(add_import, *arguments)
     assert ended.code == 4
     assert ended.out.endswith("100  add or update\n")
+    assert ended.err.endswith("\nklicktipp: broken off; --resume goes on\n")
     assert 5 <= len(box.contacts) < 20
     assert run(add_import, *arguments, "--resume").code == 0
     assert arrived_once(box, 100)
 
 
+@pytest.mark.parametrize("extra", [(), ("--dry-run",)])
+def test_an_early_interrupt_leaves_nothing_to_resume(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...]
+) -> None:
+    """The account is still being read; the exit code and a line say that there is nothing to go on with."""
+
+    def interrupted(header: Sequence[str], fields: Mapping[str, str]) -> crm.Mapping:
+        signal.raise_signal(signal.SIGINT)
+        return guess(header, fields)
+
+    monkeypatch.setattr(file_job, "guess", interrupted)
+    ended = run(add_import, written(*people(3)), *OPT_IN, *extra)
+    assert (ended.code, writes(box)) == (130, 0)
+    assert ended.err == "\nklicktipp: broken off; there is nothing to resume\n"
+
+
 def test_a_sync_is_stopped_and_resumed(box: Sandbox, run: Run, interrupt: Signal) -> None:
     """The report tells of the rows whose turn has not come, too; the errors of an earlier job go with the last row."""
     interrupt(signal.SIGINT, after=2)
-    written(name="errors.csv", header="_line;_state;_code;_reason;Mail")
+    written(name="crm.csv.errors.csv", header="_line;_state;_code;_reason;Mail")
     arguments = exported(box, *(f"K-{n};anna{n}@example.com;;Änne;" for n in range(40)))
     ended = run(add_sync, *arguments, "--apply", "--concurrency", "1")
     assert ended.code == 4
     states = Counter(row["state"] for row in table("crm.csv.report.csv", "utf-8-sig"))
     assert states == {"done": len(box.contacts), "pending": 40 - len(box.contacts)}
-    assert Path("errors.csv").exists()
+    assert Path("crm.csv.errors.csv").exists()
+    sent = len(box.contacts)
     assert run(add_sync, *arguments, "--apply").code == 2
     assert run(add_sync, *arguments, "--plan").code == 2
-    assert run(add_sync, *arguments, "--resume").code == 0
-    assert not Path("errors.csv").exists()
+    resumed = run(add_sync, *arguments, "--resume")
+    assert resumed.code == 0
+    assert f"       40  create\n{sent:>9}  settled by an earlier run\n" in resumed.out
+    assert "the error file of an earlier run was removed" in resumed.out
+    assert not Path("crm.csv.errors.csv").exists()
     assert (len(box.contacts), box.count(UPSERT)) == (40, 40)
 
 
@@ -144,6 +167,35 @@ def test_a_plan_can_be_stopped(
         assert arrived_once(box, 20)
 
 
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        (1, "stopped before the end of the plan, and nothing was sent: --plan --resume goes on\n"),
+        (2, "klicktipp: broken off; --plan --resume goes on\n"),
+    ],
+)
+def test_a_plan_to_look_at_goes_on_as_one(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, signals: int, said: str
+) -> None:
+    """With --resume alone it would be carried out, and nobody has seen it."""
+    monkeypatch.setattr(planner, "_CHUNK", 20)
+    read = planner.Planner._read
+
+    def interrupted(self: planner.Planner, rows: Sequence[SourceRow]) -> object:
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGINT)
+        return read(self, rows)
+
+    arguments = exported(box, *(f"K-{n};anna{n}@example.com;;Änne;" for n in range(50)))
+    with monkeypatch.context() as patch:
+        patch.setattr(planner.Planner, "_read", interrupted)
+        ended = run(add_sync, *arguments)
+    assert (ended.code, writes(box)) == (4, 0)
+    assert (ended.out + ended.err).endswith(said)
+    ended = run(add_sync, *arguments, "--plan", "--resume", "--json")
+    assert (ended.code, events(ended)[-1]["left"], writes(box)) == (0, 50, 0)
+
+
 def test_credentials_refused_on_the_way_have_their_code(box: Sandbox, run: Run) -> None:
     """The summary and the error file come all the same, and nothing has to be sent twice afterwards."""
     box.fail(UPSERT, every=1, times=30, status=403, body=["API access denied."])
@@ -152,7 +204,7 @@ def test_credentials_refused_on_the_way_have_their_code(box: Sandbox, run: Run) 
     summary = events(ended)[-1]
     assert ended.code == 3
     assert (summary["event"], summary["pending"], summary["failed"], summary["done"]) == ("summary", 10, 1, 0)
-    assert brief(table("errors.csv")) == [("2", "failed", "email_invalid")]
+    assert brief(table("kontakte.csv.errors.csv")) == [("2", "failed", "email_invalid")]
     box._faults.clear()
     assert run(add_import, *arguments, "--resume").code == 1
     assert arrived_once(box, 10)
@@ -164,7 +216,7 @@ def test_a_tag_that_may_not_be_made_is_told_with_the_summary(box: Sandbox, run: 
     ended = run(add_import, written("kaputt;;", *people(2)), *OPT_IN, "--tag", "Neu", "--json")
     summary = events(ended)[-1]
     assert (ended.code, summary["event"], summary["pending"], summary["tags_created"]) == (3, "summary", 2, 0)
-    assert Path("errors.csv").exists()
+    assert Path("kontakte.csv.errors.csv").exists()
 
 
 def test_a_job_that_stops_itself_can_be_resumed(box: Sandbox, run: Run) -> None:
@@ -175,7 +227,7 @@ def test_a_job_that_stops_itself_can_be_resumed(box: Sandbox, run: Run) -> None:
     assert (ended.code, summary["failed"], summary["pending"]) == (4, 50, 30)
     assert summary["reasons"] == {"999": 50}
     assert "50 items in a row were refused alike" in ended.err
-    assert len(table("errors.csv")) == 50
+    assert len(table("kontakte.csv.errors.csv")) == 50
     assert JOURNAL.exists()
 
 
@@ -212,7 +264,7 @@ def stopped_import(run: Run, interrupt: Signal, *rows: str) -> Ran:
     ("extra", "said"),
     [
         ((), "did not come to its end; go on with it by --resume, or delete"),
-        (("--resume",), "was made from another source"),
+        (("--resume",), "rows already sent go out again then"),
     ],
 )
 def test_an_unfinished_import_of_another_file_is_in_the_way(
@@ -241,7 +293,7 @@ def test_a_row_that_was_under_way_is_in_doubt_until_it_is_looked_up(box: Sandbox
     box.fail(UPSERT, every=1, status=403)
     ended = run(add_import, "kontakte.csv", *OPT_IN, "--concurrency", "1", "--resume", "--json")
     assert (ended.code, events(ended)[-1]["in_doubt"]) == (3, 1)
-    assert brief(table("errors.csv")) == [("21", "in doubt", "interrupted")]
+    assert brief(table("kontakte.csv.errors.csv")) == [("21", "in doubt", "interrupted")]
     box._faults.clear()
     assert run(add_import, "kontakte.csv", *OPT_IN, "--resume").code == 0
     assert arrived_once(box, 20)

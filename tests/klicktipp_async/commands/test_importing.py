@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from klickdoxie_core import command_line
 from klicktipp_async import FieldType, client
 from klicktipp_async.commands.importing import add_import
+from klicktipp_async.commands.syncing import add_sync
 from klicktipp_async.sandbox import Sandbox
 from tests.klicktipp_async.commands.conftest import Run
 from tests.klicktipp_async.commands.support import UPSERT, brief, events, people, table, writes, written
@@ -70,11 +72,62 @@ def test_a_file_with_all_that_spreadsheets_do(box: Sandbox, run: Run, encoding: 
         "1769817600",
     )
     assert (number.email, number.sms_number, number.fields[revenue]) == ("", "00491511111111", "0.50")
-    assert brief(table("errors.csv", encoding)) == [
+    assert brief(table("excel.csv.errors.csv", encoding)) == [
         ("7", "failed", "sms_damaged"),
         ("8", "failed", "decimal_invalid"),
         ("10", "failed", "date_invalid"),
     ]
+
+
+def test_error_files_have_names_of_their_own(box: Sandbox, run: Run) -> None:
+    """What a job leaves is not touched by one with another file, and an error file that is read is never written."""
+    refused = ("kaputt;;", "noch@kaputt;;")
+    assert run(add_import, written(*refused), *OPT_IN).code == 1
+    first = Path("kontakte.csv.errors.csv")
+    before = first.read_bytes()
+    assert run(add_import, written("anna@example.com;;", name="andere.csv"), *OPT_IN).code == 0
+    assert run(add_import, written("kaputt;;", name="dritte.csv"), *OPT_IN).code == 1
+    assert first.read_bytes() == before
+    for source, number in ((str(first), 2), ("kontakte.csv.errors-2.csv", 3)):
+        ended = run(add_import, source, *OPT_IN, "--json")
+        assert (ended.code, events(ended)[-1]["errors"]) == (1, f"kontakte.csv.errors-{number}.csv")
+    assert first.read_bytes() == before
+    told = run(add_import, "kontakte.csv", *OPT_IN)
+    assert "the error file of an earlier run was replaced" in told.out
+    assert Path("kontakte.csv.errors-2.csv").exists()
+    gone = run(add_import, written("bernd@example.com;;"), *OPT_IN, "--json")
+    assert (gone.code, events(gone)[-1]["earlier_errors"], first.exists()) == (0, "removed", False)
+
+
+def test_the_error_file_of_other_columns_is_refused(box: Sandbox, run: Run) -> None:
+    """It holds the rows of another file, and somebody may still need them."""
+    assert run(add_import, written("kaputt;;"), *OPT_IN, "--errors", "fehler.csv").code == 1
+    before = Path("fehler.csv").read_bytes()
+    other = written("anna@example.com", name="andere.csv", header="E-Mail")
+    ended = run(add_import, other, *OPT_IN, "--errors", "fehler.csv")
+    assert (ended.code, len(box.contacts), Path("fehler.csv").read_bytes()) == (2, 0, before)
+    assert "is the error file of a file with other columns" in ended.err
+    assert run(add_import, written("anna@example.com;;"), *OPT_IN, "--errors", "fehler.csv").code == 0
+    assert not Path("fehler.csv").exists()
+
+
+def test_an_opt_in_process_may_be_named(box: Sandbox, run: Run) -> None:
+    """As in a mapping."""
+    ended = run(add_import, written("anna@example.com;;"), "--opt-in", "Single-Opt-In")
+    assert (ended.code, box.confirmation_mails.total()) == (0, 0)
+    assert "opt-in process: Single-Opt-In" in ended.out
+
+
+@pytest.mark.parametrize("add", [add_import, add_sync])
+def test_the_help_tells_how_a_job_ends(
+    run: Run, capsysbinary: pytest.CaptureFixture[bytes], add: Callable[..., None]
+) -> None:
+    """The exit codes, and where the rows go that do not arrive."""
+    with pytest.raises(SystemExit):
+        run(add, "--help")
+    told = " ".join(capsysbinary.readouterr().out.decode().split())
+    assert "Exit codes: 0 all is well, 1 some rows did not arrive, 2 wrong usage, 3 the credentials" in told
+    assert "(default: FILE.csv.errors.csv, or query.errors.csv)" in told
 
 
 def test_the_rows_that_do_not_arrive_can_be_imported_again(
@@ -120,7 +173,7 @@ def test_duplicates_are_everyday(box: Sandbox, run: Run) -> None:
     ended = run(add_import, written("anna@example.com;;", "Anna@Example.com;;"), *OPT_IN, "--json")
     assert ended.code == 0
     assert (events(ended)[-1]["duplicate"], events(ended)[-1]["failed"]) == (1, 0)
-    assert brief(table("errors.csv")) == [("3", "duplicate", "duplicate")]
+    assert brief(table("kontakte.csv.errors.csv")) == [("3", "duplicate", "duplicate")]
 
 
 def test_failed_rows_are_written_beside(box: Sandbox, run: Run) -> None:
@@ -129,7 +182,7 @@ def test_failed_rows_are_written_beside(box: Sandbox, run: Run) -> None:
     assert ended.code == 1
     ended = run(add_import, written("kaputt;Größe;", "a;b", "a;b;c;d"), *OPT_IN, "--language", "de")
     assert "3  fehlgeschlagen" in ended.out
-    assert Path("errors.csv").read_bytes().decode("cp1252").splitlines() == [
+    assert Path("kontakte.csv.errors.csv").read_bytes().decode("cp1252").splitlines() == [
         "_line;_state;_code;_reason;E-Mail;Vorname;Notiz",
         "2;failed;email_invalid;E-Mail: keine E-Mail-Adresse;kaputt;Größe;",
         "3;failed;cells_missing;die Zeile hat 2 Zellen, die Kopfzeile 3;a;b",
@@ -137,14 +190,14 @@ def test_failed_rows_are_written_beside(box: Sandbox, run: Run) -> None:
         'Anführungszeichen?";a;b;c;d',
     ]
     assert run(add_import, written("anna@example.com;;"), *OPT_IN).code == 0
-    assert not Path("errors.csv").exists()
+    assert not Path("kontakte.csv.errors.csv").exists()
 
 
 def test_what_the_service_refuses_fails(box: Sandbox, run: Run) -> None:
     """Its number is the code, and its text comes in the language asked for."""
     box.block("anna@example.com")
     ended = run(add_import, written(*people(1), "anna@example.com;;"), *OPT_IN, "--language", "de", "--json")
-    (row,) = table("errors.csv")
+    (row,) = table("kontakte.csv.errors.csv")
     assert (ended.code, row["_state"], row["E-Mail"]) == (1, "failed", "anna@example.com")
     assert events(ended)[-1]["reasons"] == {row["_code"]: 1}
     assert (events(ended)[-1]["done"], events(ended)[-1]["failed"]) == (1, 1)
@@ -154,14 +207,14 @@ def test_a_dry_run_sends_nothing(box: Sandbox, run: Run, monkeypatch: pytest.Mon
     """Everything is checked, the account is only read, and nothing is left behind; what failed before stays."""
     Path("temp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", "temp")
-    Path("errors.csv").write_text("_line;_state;_code;_reason;E-Mail\r\n")
+    Path("kontakte.csv.errors.csv").write_text("_line;_state;_code;_reason;E-Mail\r\n")
     file = written("anna@example.com;Änne;Neu", "kaputt;;")
     ended = run(add_import, file, *OPT_IN, "--dry-run", "--map", "E-Mail=email", "--map", "Notiz=tags")
     assert ended.code == 0
     assert re.search(r"^ +1  add or update\n +1  skipped\nwhy not: email_invalid 1$", ended.out, re.MULTILINE)
     assert ended.out.endswith("tags to be created: 1\n  + Neu\ndry run: nothing was sent\n")
     assert (writes(box), len(box.contacts)) == (0, 0)
-    assert {path.name for path in Path().rglob("*")} == {file, "errors.csv", "temp"}
+    assert {path.name for path in Path().rglob("*")} == {file, "kontakte.csv.errors.csv", "temp"}
 
 
 def test_machines_get_a_line_for_each_event(box: Sandbox, run: Run) -> None:
@@ -196,7 +249,11 @@ def test_machines_get_a_line_for_each_event(box: Sandbox, run: Run) -> None:
         "failed": 1,
         "tags_created": 1,
     }
-    assert (summary["reasons"], summary["errors"], summary["report"]) == ({"email_invalid": 1}, "errors.csv", None)
+    assert (summary["reasons"], summary["errors"], summary["report"]) == (
+        {"email_invalid": 1},
+        "kontakte.csv.errors.csv",
+        None,
+    )
     assert ended.err == ""
 
 
@@ -235,9 +292,10 @@ def test_a_mapping_file_may_name_the_opt_in_process(box: Sandbox, run: Run) -> N
     ("arguments", "said"),
     [
         ([], "say which opt-in process"),
-        (["--opt-in", "maybe"], "not 'maybe'"),
+        (["--opt-in", "maybe"], "no opt-in process 'maybe'; it has "),
         (["--opt-in", "999"], "no opt-in process 999"),
         ([*OPT_IN, "--map", "Nix=email", "--map", "Notiz=Nirgends"], "'Nix'[^ö]*'Nirgends' is no data field"),
+        ([*OPT_IN, "--map", "E-Mail=emial"], "'emial' is no target; did you mean 'email'?"),
         ([*OPT_IN, "--map", "Nix"], "neither COLUMN=TARGET nor"),
         ([*OPT_IN, "--map", "fehlt.toml"], "fehlt.toml cannot be read"),
         ([*OPT_IN, "--map", "Vorname=fieldFirstName"], "no column says who"),

@@ -137,11 +137,13 @@ def test_a_plan_tells_what_will_happen() -> None:
         "  + [CRM] Kunde",
         "  + Größe",
     ]
-    nothing = plan(counts=Counter(), reasons=Counter(), changes=Counter(), new_tags=())
+    assert "    1.001  von einem früheren Lauf erledigt" in plan_text(plan(left=200), "de").splitlines()
+    nothing = plan(counts=Counter(), reasons=Counter(), changes=Counter(), new_tags=(), left=0)
     assert plan_text(nothing, "en") == ""
     assert plan_json(plan()) == {
         "event": "plan",
         "rows": 1204,
+        "left": 1201,
         "actions": {
             "upsert": 0,
             "create": 1200,

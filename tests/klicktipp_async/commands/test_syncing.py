@@ -11,6 +11,7 @@ import pytest
 from klicktipp_async import client
 from klicktipp_async.commands.importing import add_import
 from klicktipp_async.commands.syncing import add_sync
+from klicktipp_async.crm import Mapping
 from klicktipp_async.sandbox import Sandbox
 from tests.klicktipp_async.commands.conftest import Run
 from tests.klicktipp_async.commands.support import UPSERT, brief, events, exported, table, writes, written
@@ -103,7 +104,7 @@ def test_the_report_tells_of_every_row(box: Sandbox, run: Run) -> None:
         str(known[0]),
     )
     assert told[2]["reason"] == "derselbe Kontakt wie in Zeile 2, die genommen wurde"
-    assert brief(table("errors.csv")) == [("4", "duplicate", "duplicate"), ("5", "failed", "email_invalid")]
+    assert brief(table("crm.csv.errors.csv")) == [("4", "duplicate", "duplicate"), ("5", "failed", "email_invalid")]
 
 
 def test_who_has_unsubscribed_is_everyday(box: Sandbox, run: Run) -> None:
@@ -114,7 +115,7 @@ def test_who_has_unsubscribed_is_everyday(box: Sandbox, run: Run) -> None:
     ended = run(add_sync, *arguments, "--apply", "--json")
     assert (ended.code, events(ended)[-1]["unsubscribed"], events(ended)[-1]["failed"]) == (0, 1, 0)
     assert names(box, "kontakt1@example.com") == set()
-    assert not Path("errors.csv").exists()
+    assert not Path("crm.csv.errors.csv").exists()
     assert table("crm.csv.report.csv", "utf-8-sig")[0]["status"] == "unsubscribed"
 
 
@@ -148,8 +149,8 @@ def test_a_plan_that_was_broken_off_goes_on(box: Sandbox, run: Run) -> None:
         (["--tag", "Neu"], "another options"),
         (["--prefix", "[X] "], "another options"),
         (["--opt-in", "default"], "another options"),
-        (["--limit", "1"], "another source"),
-        (["--encoding", "latin-1"], "another source"),
+        (["--limit", "1"], "another --limit, --encoding or --delimiter; nothing was sent: run --plan again"),
+        (["--encoding", "latin-1"], "another --limit, --encoding or --delimiter"),
     ],
 )
 def test_a_plan_is_applied_as_it_was_looked_at(box: Sandbox, run: Run, change: list[str], said: str) -> None:
@@ -170,7 +171,12 @@ def test_a_plan_is_not_applied_to_another_file(box: Sandbox, run: Run, kept: tup
     exported(box, *ROWS, "K-3;lea@example.com;;Lea;")
     ended = run(add_sync, *arguments, "--apply")
     assert (ended.code, writes(box)) == (2, 0)
-    assert "was made from another source; give another journal, or delete this one" in ended.err
+    assert "crm.csv has changed since the plan was made" in ended.err
+    assert "nothing was sent: run --plan again" in ended.err
+    assert "delete" not in ended.err
+    assert run(add_sync, *arguments, "--plan").code == 0
+    assert run(add_sync, *arguments, "--apply").code == 0
+    assert len(box.contacts) == 3
 
 
 def test_a_plan_is_not_applied_with_another_mapping(box: Sandbox, run: Run) -> None:
@@ -194,13 +200,13 @@ def test_what_is_in_doubt_is_looked_up_by_the_next_plan(
     ended = run(add_sync, *arguments, "--apply", "--json")
     assert (ended.code, events(ended)[-1]["in_doubt"]) == (1, 1)
     assert table("crm.csv.report.csv", "utf-8-sig")[0]["state"] == "unknown"
-    assert brief(table("errors.csv")) == [("2", "in doubt", "Interrupted")]
+    assert brief(table("crm.csv.errors.csv")) == [("2", "in doubt", "Interrupted")]
     assert JOURNAL.exists()
     exported(box, *ROWS)
     ended = run(add_sync, *arguments, "--apply", "--json")
     assert (ended.code, events(ended)[-1]["created"]) == (0, 2)
     assert not JOURNAL.exists()
-    assert not Path("errors.csv").exists()
+    assert not Path("crm.csv.errors.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +237,7 @@ def test_mappings_are_checked_before_anything_is_sent(box: Sandbox, run: Run, ma
     ("arguments", "said"),
     [
         (["--report", "crm.csv"], "is a file of the same job"),
-        (["--report", "errors.csv"], "is a file of the same job"),
+        (["--report", "crm.csv.errors.csv"], "is a file of the same job"),
         (["--report", "mapping.toml"], "is not an earlier report"),
         (["--report", "."], "is not an earlier report"),
         (["--report", "nirgends/r.csv"], "is not a folder"),
@@ -257,6 +263,18 @@ def test_a_journal_of_an_import_is_not_one_of_a_sync(box: Sandbox, run: Run) -> 
     ended = run(add_sync, *exported(box, *ROWS), "--apply", "--journal", "j")
     assert ended.code == 2
     assert "is the journal of another job (klicktipp import)" in ended.err
+
+
+def test_an_example_is_printed(run: Run, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """It is a mapping as it stands, needs no other argument, and is the one among the examples."""
+    with pytest.raises(SystemExit) as caught:
+        run(add_sync, "--example-mapping")
+    assert caught.value.code == 0
+    printed = capsysbinary.readouterr().out
+    example = Path(__file__).parents[3] / "examples" / "crm_mapping.toml"
+    assert printed == example.read_bytes()
+    Path("m.toml").write_bytes(printed)
+    assert Mapping.from_toml("m.toml").email == "E-Mail"
 
 
 def test_plan_or_apply(box: Sandbox, run: Run) -> None:

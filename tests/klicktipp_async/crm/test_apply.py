@@ -215,7 +215,7 @@ async def test_a_bug_is_not_shown_to_the_owner_of_a_row(
     report = await applied(make_sync(box, kt), anna())
     (row,) = [row async for row in report.rows(State.UNKNOWN)]
     assert row.reason is not None
-    assert (row.reason.code, row.reason.english) == ("ZeroDivisionError", "ZeroDivisionError")
+    assert (row.reason.code, row.reason.english) == ("ZeroDivisionError", "its call raised ZeroDivisionError")
 
 
 async def test_a_busy_service_never_makes_a_second_mail(box: Sandbox, kt: KlickTipp) -> None:

@@ -202,6 +202,8 @@ def test_a_form_says_what_a_field_holds(target: str, field: str, kind: FieldType
         (["M=email", "A=crm:"], "crm_id must name the data field"),
         (["=email"], "email must name a column"),
         (["A=field11"], "no column says who a contact is"),
+        (["A=emial"], "'emial' is no target; did you mean 'email'?"),
+        (["A=emial", "B=Notiz"], "no column says who a contact is"),
         ([], "no column says who a contact is"),
     ],
 )

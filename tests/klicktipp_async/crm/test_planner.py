@@ -18,6 +18,14 @@ from tests.klicktipp_async.crm.support import CRM_FIELD, Row, add, anna, code, m
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize("rows", [[{"Mail": "x"}, ("a@b.de", "x")], [{"Mail": "x"}, "a@b.de"], [SourceRow(2, 5)]])  # type: ignore[arg-type] # what is no row
+async def test_what_is_no_row_is_refused(box: Sandbox, kt: KlickTipp, rows: list[Any]) -> None:
+    """The argument is named, and the row; what stands in it is not."""
+    with pytest.raises(ArgumentError, match="rows must hold mappings of column to value; row 2 is of type") as caught:
+        await make_sync(box, kt).plan(rows)
+    assert "a@b" not in str(caught.value)
+
+
 async def test_each_row_has_an_action_or_a_reason(box: Sandbox, kt: KlickTipp) -> None:
     """All of them at once, in the order of the rows."""
     sync = make_sync(box, kt)
