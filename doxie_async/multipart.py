@@ -60,8 +60,11 @@ def _name(file: File, filename: object) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise ArgumentError("filename holds characters that UTF-8 cannot carry") from None
-    return name
+        pass
+    else:
+        return name
+    # Out here it has no context, which would hold the name, and which some who pickle errors take along.
+    raise ArgumentError("filename holds characters that UTF-8 cannot carry")
 
 
 def _head(boundary: str, name: str) -> bytes:
@@ -85,8 +88,8 @@ def _size(file: File) -> int | None:
         try:
             facts = Path(file).stat()
         except (OSError, ValueError, TypeError):
-            raise ArgumentError("file names no file that can be read") from None
-        if not stat.S_ISREG(facts.st_mode):
+            facts = None
+        if facts is None or not stat.S_ISREG(facts.st_mode):
             raise ArgumentError("file names no file that can be read")
         return facts.st_size
     if not isinstance(file, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types

@@ -140,8 +140,11 @@ def plain(name: str, value: object) -> dict[str, object]:
     try:
         check_json(name, copied)
     except ValueError as error:
-        raise ArgumentError(mask(str(error))) from None
-    return copied
+        said = mask(str(error))
+    else:
+        return copied
+    # Out here it has no context, which would hold the names, and which some who pickle errors take along.
+    raise ArgumentError(said)
 
 
 def check_text(name: str, text: object) -> None:

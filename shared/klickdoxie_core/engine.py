@@ -166,18 +166,20 @@ class Engine:
         try:
             url = call.target(self.base_url)
             body = encoded(call, headers)
+            return Request(
+                method=call.method,
+                url=url,
+                headers=headers,
+                body=body,
+                timeout=trip.options.timeout,
+                max_body=call.max_body,
+            )
         except UnicodeEncodeError:
-            raise self._error(trip, ArgumentError, "a value holds characters that UTF-8 cannot carry") from None
+            said = "a value holds characters that UTF-8 cannot carry"
         except (ValueError, TypeError, RecursionError) as error:
-            raise self._error(trip, ArgumentError, mask(str(error))) from None
-        return Request(
-            method=call.method,
-            url=url,
-            headers=headers,
-            body=body,
-            timeout=trip.options.timeout,
-            max_body=call.max_body,
-        )
+            said = mask(str(error))
+        # Out here it has no context, which would hold the value, and which some who pickle errors take along.
+        raise self._error(trip, ArgumentError, said)
 
     async def _credential(self, trip: Trip[Any], get: Callable[[], Any]) -> Held[Any]:
         with anyio.move_on_after(trip.time_left(self.clock.monotonic())):

@@ -366,6 +366,11 @@ def check_quiet(error: Exception, value: object = None) -> None:
     """No canary and no endless text in any form of the error, a traceback and a pickle included."""
     shown = [str(error), repr(error), "".join(traceback.format_exception(error))]
     shown.append(pickle.dumps(error).decode("latin-1"))
+    # Some libraries pickle the context as well, whether it is suppressed or not.
+    context = error.__context__
+    while context is not None:
+        shown.append(repr(context))
+        context = context.__context__
     for text in shown:
         assert CANARY not in text, f"a canary escaped: {text[max(0, text.find(CANARY) - 300) :][:600]}"
         assert "5550123" not in text, "a number escaped"
