@@ -35,8 +35,8 @@ SAME, GONE = range(38, 42), (42, 43)
 TAKEN, FOREIGN = 44, 45
 """A row that wants the address of a contact which no row means."""
 KNOWN_BEFORE = (*BY_ADDRESS, *range(24, 46))
-KILLS = ends(12, seed=20261121)
-TWICE = ends(4, seed=20261122)
+KILLS = ends(8, seed=20261121)
+TWICE = ends(3, seed=20261122)
 
 
 @attrs.frozen
