@@ -198,9 +198,7 @@ class _Run:
 
     async def _go_on_or_begin(self, journal: Path) -> None:
         """Let the journal be one of these rows, or gone."""
-        if read_header(journal) is None:
-            await _goes_on(self._job, journal, self._sync)
-        elif await _goes_on(self._job, journal, self._sync):
+        if await _goes_on(self._job, journal, self._sync):
             await self._check_source(journal)
         else:
             _remove(journal)
@@ -313,4 +311,4 @@ class _Run:
 
 
 def _remove(journal: Path) -> None:
-    journal.unlink()
+    journal.unlink(missing_ok=True)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import os
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Final, TextIO
+from typing import Final
 
 import attrs
 
 from klickdoxie_core.entry import State
 from klickdoxie_core.journal import Journal
+from klickdoxie_core.whole_file import whole_file
 from klicktipp_async.crm import plan_page_parts as parts
 from klicktipp_async.crm.plan_page_facts import Digest
 from klicktipp_async.crm.plan_page_texts import Both, escaped, moment, number
@@ -79,7 +77,7 @@ async def write_page(path: Path, page: Page, journal: Journal) -> None:
     """
     listed = _listed(page.plan.reasons)
     head, tail = Template(_read("plan_page.html")).substitute(_values(page, listed)).split(_ROWS_HERE, 1)
-    with _new_file(path) as file:
+    with whole_file(path) as file:
         file.write(head)
         async for row in _rows(journal, listed):
             file.write(row)
@@ -170,18 +168,3 @@ def _is_page(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return _MARK in file.read(_HEAD)
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Generator[TextIO]:
-    """A file that gets its name only when it is whole, and that nobody but its owner can read."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

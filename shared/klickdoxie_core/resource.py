@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from klickdoxie_core.call import Call, Effect, Reader, default_effect
+from klickdoxie_core.call import Call, Effect, default_effect
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, Unpack
@@ -24,7 +24,6 @@ class CallOptions(TypedDict, total=False):
     empty_ok: bool
     done_if: tuple[type[Exception], ...]
     max_body: int
-    reader: Callable[[], Reader[object]] | None
 
 
 class Runner(Protocol):

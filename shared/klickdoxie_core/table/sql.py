@@ -26,6 +26,7 @@ from klickdoxie_core.redact import Secret, mask, without
 from klickdoxie_core.table.encoding import TableError
 from klickdoxie_core.table.reader import OWN_COLUMNS, Table, open_table
 from klickdoxie_core.table.sql_values import text_of
+from klickdoxie_core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult, Engine
@@ -76,21 +77,11 @@ class Query:
         await to_thread.run_sync(self._save, path)
 
     def _save(self, path: Path) -> None:
-        prefix = f".{path.name}-"
         # What a run has left behind that was killed here; should it be running still, it fails, and sends nothing.
-        for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
             left.unlink(missing_ok=True)
-        # Made by mkstemp, so that nobody else may read it.
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-        try:
-            with open(number, "w", encoding=_ENCODING, newline="") as file:  # noqa: PTH123 - a descriptor has no path
-                writer = csv.writer(file, delimiter=_SEPARATOR)
-                with closing(self._lines()) as lines:
-                    writer.writerows(lines)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with whole_file(path, encoding=_ENCODING, newline="") as file, closing(self._lines()) as lines:
+            csv.writer(file, delimiter=_SEPARATOR).writerows(lines)
 
     def _lines(self) -> Generator[Sequence[str]]:
         """The names of the columns, then each row."""

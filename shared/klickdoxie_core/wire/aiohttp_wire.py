@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 from klickdoxie_core.wire import pool
 from klickdoxie_core.wire.aiohttp_attempt import Attempt, Connections, Streamed, WatchedRequest, Whole
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
-from klickdoxie_core.wire.body import unpacked, was_left
+from klickdoxie_core.wire.body import check_length, is_too_long, unpacked, was_left
 from klickdoxie_core.wire.deadlines import Deadlines
 from klickdoxie_core.wire.outgoing import Outgoing
 
@@ -291,7 +291,7 @@ async def _read_whole(response: aiohttp.ClientResponse, request: Request, attemp
     headers = _lowered(response.headers)
     take = request.sink if status == 200 else None
     is_plain = "content-length" in headers and "content-encoding" not in headers
-    if take is None and is_plain and not _is_too_long(headers, request.max_body) and response.content.is_eof():
+    if take is None and is_plain and not is_too_long(headers, request.max_body) and response.content.is_eof():
         # All of it has come with the headers.
         return Response(status=status, headers=headers, body=response.content.read_nowait())
     body = bytearray()
@@ -306,19 +306,13 @@ async def _pieces(
 ) -> AsyncGenerator[bytes]:
     """The unpacked body piece by piece."""
     status = response.status
-    if _is_too_long(headers, limit):
-        raise WireFailure(Failure.TOO_LARGE, sent=True, detail=f"more than {limit} bytes", status=status)
+    check_length(headers, limit, status)
     encoding = headers.get("content-encoding", "")
     async for piece in unpacked(response.content.iter_any(), encoding=encoding, limit=limit, status=status):
         yield piece
     framed = headers.get("content-length") or "transfer-encoding" in headers or status in _WITHOUT_BODY
     if not framed and attempt.was_reset:
         raise WireFailure(Failure.INTERRUPTED, sent=True, detail=ConnectionResetError.__name__)
-
-
-def _is_too_long(headers: Mapping[str, str], limit: int) -> bool:
-    declared = headers.get("content-length", "")
-    return declared.isdecimal() and len(declared) < 19 and int(declared) > limit
 
 
 def _lowered(given: Mapping[str, str]) -> dict[str, str]:

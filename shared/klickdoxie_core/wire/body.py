@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from klickdoxie_core.wire.base import Failure, WireFailure
 
@@ -39,6 +39,18 @@ def unpacked(chunks: AsyncIterator[bytes], *, encoding: str, limit: int, status:
             return _gunzipped(chunks, limit, status)
         case _:
             raise WireFailure(Failure.ENCODING, sent=True, detail="only one layer of gzip is accepted", status=status)
+
+
+def is_too_long(headers: Mapping[str, str], limit: int) -> bool:
+    """Whether an answer announces a body beyond the limit."""
+    declared = headers.get("content-length", "")
+    return declared.isdecimal() and len(declared) < 19 and int(declared) > limit
+
+
+def check_length(headers: Mapping[str, str], limit: int, status: int) -> None:
+    """Raise `WireFailure` for an answer that announces a body beyond the limit."""
+    if is_too_long(headers, limit):
+        raise _too_large(limit, status)
 
 
 def was_left() -> WireFailure:

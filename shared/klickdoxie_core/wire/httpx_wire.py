@@ -15,7 +15,7 @@ import anyio.lowlevel
 import httpx
 
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFailure
-from klickdoxie_core.wire.body import read_body, unpacked, was_left
+from klickdoxie_core.wire.body import check_length, read_body, unpacked, was_left
 from klickdoxie_core.wire.outgoing import Outgoing
 from klickdoxie_core.wire.own_client import OwnClient
 
@@ -322,10 +322,7 @@ def _headers_of(response: httpx.Response) -> dict[str, str]:
 
 def _chunks_of(response: httpx.Response, headers: Mapping[str, str], limit: int) -> tuple[AsyncIterator[bytes], str]:
     """The body as it comes, and how it is packed; raises `WireFailure` where it says to be too large."""
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 19 and int(declared) > limit:
-        detail = f"more than {limit} bytes"
-        raise WireFailure(Failure.TOO_LARGE, sent=True, detail=detail, status=response.status_code)
+    check_length(headers, limit, response.status_code)
     if response.is_stream_consumed:
         # A mocked answer may come ready-made, already unpacked.
         return response.aiter_bytes(), ""
