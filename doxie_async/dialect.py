@@ -15,7 +15,7 @@ from klickdoxie_core.redact import mask
 
 _CANCELLATIONS = frozenset({CANCEL_PROCESS.name, ADMIN_CANCEL_PROCESS.name})
 _ASSUMED = (
-    "the route {method} {template} is assumed, since the public reference does not tell it; load the real one with "
+    "; the route {method} {template} is assumed, since the public reference does not tell it; load the real one with "
     "Doxie(..., routes=Routes.from_openapi(file)) or DOXIE_OPENAPI, and compare with `doxie routes check`"
 )
 
@@ -33,20 +33,19 @@ class DoxieDialect(Dialect):
         if 200 <= status < 300:
             return _explained(e.Rejected, "the service refused it (success: false)", reason) if refused else None
         message = f"the service answered {status}"
-        if status in {404, 405} and (hint := self._hint(call)):
-            message = f"{message}; {hint}"
+        hint = self._hint(call) if status in {404, 405} else ""
         if status == 405:
-            return _explained(e.MethodNotAllowed, message, reason)
+            return _explained(e.MethodNotAllowed, message, reason, hint)
         if status == 422 and call.operation in _CANCELLATIONS:
             return _explained(e.AlreadyCancelled, message, reason)
         kind = self.own(error_for_status(status))
-        return attrs.evolve(_explained(kind, message, reason), final=False)
+        return attrs.evolve(_explained(kind, message, reason, hint), final=False)
 
-    def _hint(self, call: Call[Any]) -> str | None:
+    def _hint(self, call: Call[Any]) -> str:
         for route in self.routes:
             if route.operation.name == call.operation and not route.confirmed:
                 return _ASSUMED.format(method=route.method, template=route.template)
-        return None
+        return ""
 
 
 def _envelope(payload: object) -> tuple[str | None, bool]:
@@ -59,6 +58,6 @@ def _envelope(payload: object) -> tuple[str | None, bool]:
     return reason, body.get("success") is False
 
 
-def _explained(kind: type[Any], message: str, reason: str | None) -> Explained:
+def _explained(kind: type[Any], message: str, reason: str | None, hint: str = "") -> Explained:
     said = f" (the service says: {mask(reason)})" if reason else ""
-    return Explained(error=kind, message=message + said, details={"reason": reason} if reason else {})
+    return Explained(error=kind, message=message + said + hint, details={"reason": reason} if reason else {})

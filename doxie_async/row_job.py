@@ -172,6 +172,7 @@ class RowJob:
             "input": await to_thread.run_sync(fingerprint, self._table.path, *filter(None, [self._source])),
             "event": self._event,
             "tenant": self._doxie.tenant,
+            "base URL": self._doxie.base_url,
             "settings": fingerprint(self._payloads.settings, self._table.encoding, self._table.separator),
         }
         return Journal(self._path, job=f"{_JOB}{self._kind}", facts=facts)

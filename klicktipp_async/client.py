@@ -76,7 +76,7 @@ class KlickTipp(ApiClient):
         self._tag_lock = anyio.Lock()
         options.setdefault("base_url", BASE_URL)
         super().__init__({"account": _scheme(auth)}, **options)
-        self._account = _fingerprint(auth, options.get("base_url", BASE_URL))
+        self._account = _fingerprint(auth, self.base_url)
 
     @classmethod
     def from_env(cls, *, field_schema: FieldSchema | None = None, **options: Unpack[ClientOptions]) -> Self:

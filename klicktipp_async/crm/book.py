@@ -21,7 +21,7 @@ from klicktipp_async.errors import FAMILY, ConfigError, KlickTippError
 
 T = TypeVar("T")
 
-# Opening a journal checks all of it, so that many small pages would take long.
+# Opening a journal takes some milliseconds.
 _PAGE: Final = 2000
 
 
@@ -69,12 +69,15 @@ class Book:
         header = await anyio.to_thread.run_sync(read_header, self.path)
         return None if header is None else header[1]
 
-    def open(self, facts: Mapping[str, str]) -> Journal:
+    def open(self, facts: Mapping[str, str], *, check: bool = True) -> Journal:
         """The journal, to be entered; raises JournalError when entered if it was made from something else."""
-        return Journal(self.path, job=self._job, facts=facts)
+        return Journal(self.path, job=self._job, facts=facts, check=check)
 
-    async def reopen(self) -> Journal:
+    async def reopen(self, *, check: bool = True) -> Journal:
         """The journal as it is, to be entered.
+
+        Args:
+            check: False does not look for damage in the whole file once more.
 
         Raises:
             ConfigError: There is none.
@@ -82,7 +85,7 @@ class Book:
         facts = await self.facts()
         if facts is None:
             raise ConfigError(f"there is no plan in {self.path}; make one with plan()")
-        return self.open(facts)
+        return self.open(facts, check=check)
 
     def rows(self, make: Callable[[Entry], T | None], *states: State) -> AsyncIterator[T]:
         """What is made of the rows in these states, in their order; without states of all of them.
@@ -116,7 +119,8 @@ class _Rows(Generic[T]):
     async def _read(self, since: int) -> None:
         self._since = None
         async with (
-            await self._book.reopen() as journal,
+            # All of it once: a look at all of it for each page would make a long plan very slow.
+            await self._book.reopen(check=not since) as journal,
             aclosing(journal.entries(*self._states, since=since)) as entries,
         ):
             async for entry in entries:

@@ -11,6 +11,7 @@ from typing import cast
 import attrs
 
 from klickdoxie_core import UNSET, Call, Effect, Page, SdkError, Unset, bulk, by_cursor
+from klickdoxie_core.pages import Trail
 from klicktipp_async.contact_details import check_email, check_phone
 from klicktipp_async.convert import Ack
 from klicktipp_async.errors import ArgumentError, DecodeError, NotFound, NotSubscribed
@@ -198,10 +199,10 @@ class Contacts(KlickTippResource):
     async def _iter_ids(self, wanted: Mapping[str, str | int]) -> AsyncGenerator[AsyncIterator[int]]:
         async def ids() -> AsyncGenerator[int]:
             cursor: str | None = ""
+            trail = Trail(cursor, DecodeError)
             while cursor is not None:
-                at = cursor
                 try:
-                    async with self._kt.stream(_list_contacts(wanted, at), IdStream()) as answer:
+                    async with self._kt.stream(_list_contacts(wanted, cursor), IdStream()) as answer:
                         async for some in answer:
                             for each in some:
                                 yield each
@@ -210,8 +211,7 @@ class Contacts(KlickTippResource):
                 for each in answer.rest.ids:
                     yield each
                 cursor = answer.rest.cursor
-                if cursor == at:
-                    raise DecodeError("a page names itself as the next one; stopped instead of going round for ever")
+                trail.go_on(cursor)
 
         async with aclosing(ids()) as found:
             yield found

@@ -248,7 +248,12 @@ class ApiClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} for {self._engine.base_url}>"
+        return f"<{type(self).__name__} for {self.base_url}>"
+
+    @property
+    def base_url(self) -> str:
+        """What stands before the path of every call, without a slash at its end."""
+        return self._engine.base_url
 
     def _default_auth(self) -> str | None:
         return next(iter(self._leases), None)

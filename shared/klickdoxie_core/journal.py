@@ -36,12 +36,17 @@ class Journal:
         path: Where it is, or is to be made.
         job: What kind of job it is.
         facts: What must be the same when the journal is opened again, by name, such as the input's fingerprint.
+        check: False opens it without looking for damage everywhere in the file, which takes the longer the larger it
+            is: for one that this process has checked before.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, job: str, facts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, job: str, facts: Mapping[str, str] | None = None, check: bool = True
+    ) -> None:
         self.path = Path(path)
         self.job = job
         self.facts: Mapping[str, str] = MappingProxyType(dict(facts or {}))
+        self._check = check
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,7 +55,7 @@ class Journal:
         Raises:
             JournalError: It is damaged, in use, made by another job or from other facts, or not a journal at all.
         """
-        desk = Desk(self.path, partial(open_store, self.path, self.job, self.facts))
+        desk = Desk(self.path, partial(open_store, self.path, self.job, self.facts, check=self._check))
         await desk.open()
         self._desk = desk
         return self

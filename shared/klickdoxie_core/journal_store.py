@@ -79,10 +79,10 @@ class Store:
     Every method but `close` belongs into a `transaction`. One that raises an `SdkError` has changed nothing.
     """
 
-    def __init__(self, path: Path, job: str, facts: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, job: str, facts: Mapping[str, str], *, check: bool) -> None:
         self._connection = connect(path, "mode=rw")
         try:
-            self.notes = self._open(path, job, facts)
+            self.notes = self._open(path, job, facts, check=check)
         except BaseException:
             self._connection.close()
             raise
@@ -173,7 +173,7 @@ class Store:
         self._execute("DELETE FROM claims")
         self._write_notes({})
 
-    def _open(self, path: Path, job: str, facts: Mapping[str, str]) -> dict[str, object]:
+    def _open(self, path: Path, job: str, facts: Mapping[str, str], *, check: bool) -> dict[str, object]:
         for name, value in (("locking_mode", "EXCLUSIVE"), ("journal_mode", "WAL"), ("synchronous", "FULL")):
             self._execute(f"PRAGMA {name} = {value}")
         self._execute("BEGIN EXCLUSIVE")
@@ -182,7 +182,7 @@ class Store:
             for statement in _TABLES:
                 self._execute(statement)
             self._execute(_HEADER, FORMAT, encoded("job", job), encoded("facts", dict(facts)))
-        elif self._all("PRAGMA integrity_check(1)") != [("ok",)]:
+        elif check and self._all("PRAGMA integrity_check(1)") != [("ok",)]:
             raise damaged(path)
         else:
             compare(path, header, job, facts)
@@ -209,7 +209,7 @@ class Store:
             return cursor.fetchall()
 
 
-def open_store(path: Path, job: str, facts: Mapping[str, str]) -> Store:
+def open_store(path: Path, job: str, facts: Mapping[str, str], *, check: bool = True) -> Store:
     """Make the file or open it, and lock it; JournalError if that cannot be done."""
     place = followed(path)
     try:
@@ -219,7 +219,7 @@ def open_store(path: Path, job: str, facts: Mapping[str, str]) -> Store:
         if place.stat().st_mode & 0o077:
             place.chmod(0o600)
         check_log(place)
-        return Store(place, job, facts)
+        return Store(place, job, facts, check=check)
     except (sqlite3.Error, OSError) as error:
         raise explained(place, error) from None
 

@@ -48,6 +48,12 @@ class Ran(Generic[R]):
     broken: Exception | None = None
 
 
+def check_again(again: Collection[State]) -> None:
+    """Raise ArgumentError for states whose items cannot be called anew."""
+    if not _AGAIN.issuperset(again):
+        raise ArgumentError("again can hold State.FAILED and State.UNKNOWN only")
+
+
 async def called(call: Callable[[I], Awaitable[R]], item: I, effect: Effect) -> Ran[R]:
     """Call it, and say what came of that."""
     try:
@@ -94,8 +100,7 @@ class Journaled(Generic[I, R]):
         keep: Callable[[R], object] | None,
         again: Collection[State] = (),
     ) -> None:
-        if not _AGAIN.issuperset(again):
-            raise ArgumentError("again can hold State.FAILED and State.UNKNOWN only")
+        check_again(again)
         self._call = call
         self._effect = effect
         self._once = effect is Effect.ONCE

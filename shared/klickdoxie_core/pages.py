@@ -39,7 +39,8 @@ class Pages(Generic[T]):
 
     `async for item in pages`, `async for page in pages.by_page()`, `await pages.first()`,
     `await pages.to_list(max_items=…)`, and `async with pages.ahead(3) as items` to fetch while you work.
-    A page that repeats the one before raises `DecodeError` instead of going round for ever.
+    A page that repeats the one before, or leads back to an earlier one, raises `DecodeError` instead of going round
+    for ever.
     """
 
     def __init__(self, fetch: Fetch[T], start: object, *, dialect: Dialect | None = None) -> None:
@@ -113,7 +114,7 @@ class _Walk(Generic[T]):
     def __init__(self, fetch: Fetch[T], start: object, error: type[SdkError]) -> None:
         self._fetch = fetch
         self._at = start
-        self._error = error
+        self._trail = Trail(start, error)
         self._before: Page[T] | None = None
 
     def __aiter__(self) -> Self:
@@ -123,10 +124,42 @@ class _Walk(Generic[T]):
         if self._at is None:
             raise StopAsyncIteration
         page = await self._fetch(self._at)
-        if (said := _going_round(self._before, page, self._at)) is not None:
-            raise self._error(f"{said}; stopped instead of going round for ever")
+        self._trail.go_on(page.next)
+        if self._before is not None and page.items and list(self._before.items) == list(page.items):
+            raise self._trail.error("a page repeats the one before it")
         self._before, self._at = page, page.next
         return page
+
+
+class Trail:
+    """The way from page to page. It notices when it leads back, and remembers one page for that (Brent's algorithm).
+
+    Args:
+        start: What fetches the first page.
+        error: What is raised.
+    """
+
+    def __init__(self, start: object, error: type[SdkError]) -> None:
+        self._error = error
+        self._at = start
+        self._mark = start
+        self._stride = self._left = 1
+
+    def go_on(self, to: object) -> None:
+        """Go to the next page; raises the error if that is the same again, or one that was there before."""
+        if to == self._at:
+            raise self.error("a page names itself as the next one")
+        if to == self._mark:
+            raise self.error("a page names an earlier one as the next one")
+        self._at = to
+        self._left -= 1
+        if not self._left:
+            self._mark = to
+            self._stride = self._left = 2 * self._stride
+
+    def error(self, said: str) -> SdkError:
+        """The error for pages without an end."""
+        return self._error(f"{said}; stopped instead of going round for ever")
 
 
 class _Fetched(Generic[T]):
@@ -187,12 +220,3 @@ def by_cursor(
 ) -> Pages[T]:
     """Pages that each name the next one by a cursor; the first is fetched with `start`."""
     return Pages(cast("Fetch[T]", fetch), start, dialect=dialect)
-
-
-def _going_round(before: Page[T] | None, page: Page[T], at: object) -> str | None:
-    """What a page says that would never end; None for progress."""
-    if page.next is not None and page.next == at:
-        return "a page names itself as the next one"
-    if before is not None and page.items and list(before.items) == list(page.items):
-        return "a page repeats the one before it"
-    return None

@@ -26,9 +26,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.journal"
 
 
-def opening(path: Path) -> Journal:
+def opening(path: Path, *, check: bool = True) -> Journal:
     """The same journal once more."""
-    return Journal(path, job="test", facts={"input": "1", "mapping": "2"})
+    return Journal(path, job="test", facts={"input": "1", "mapping": "2"}, check=check)
 
 
 def log_of(path: Path) -> Path:
@@ -270,6 +270,22 @@ async def test_damage_in_the_file_is_refused(path: Path, page: int, position: in
     with pytest.raises(JournalError, match=r"is damaged|is not a journal") as raised:
         await opening(path).__aenter__()
     assert "anna" not in str(raised.value)
+
+
+async def test_one_that_was_checked_need_not_be_checked_again(path: Path) -> None:
+    """Then damage is found where it stands in the way."""
+    async with opening(path) as journal:
+        await journal.add([Entry(key=str(number), place=number) for number in range(1, 4)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE items SET state = 'lost' WHERE place = 3")
+    with pytest.raises(JournalError, match="is damaged"):
+        await opening(path).__aenter__()
+    async with opening(path, check=False) as journal:
+        entry = await journal.find("2")
+        assert entry is not None
+        with pytest.raises(JournalError, match="cannot be written or read any more"):
+            await journal.find("3")
 
 
 @pytest.mark.parametrize("pages", [1, 2])

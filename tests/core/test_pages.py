@@ -134,6 +134,21 @@ async def test_going_round_in_circles_is_an_error(page: Callable[[str], Page[int
         await by_cursor(fetch).to_list()
 
 
+@pytest.mark.parametrize(("before", "around"), [(0, 2), (0, 7), (1, 2), (2, 3), (20, 2), (3, 40)])
+async def test_going_round_over_several_pages_is_an_error(before: int, around: int) -> None:
+    """However many pages lie before the circle or in it, it is noticed, and soon."""
+    fetched: list[str] = []
+
+    async def fetch(cursor: str) -> Page[str]:
+        fetched.append(cursor)
+        number = len(fetched)
+        assert number <= 5 * (before + around)
+        return Page(items=[str(number)], next=str(number if number <= before else before + 1 + number % around))
+
+    with pytest.raises(DecodeError, match="names an earlier one as the next one"):
+        await by_cursor(fetch, start="anfang").to_list()
+
+
 async def test_stopping_early_leaves_nothing_to_close() -> None:
     """A plain `break` out of a loop over items or pages fetches no more and leaves no task."""
     before, shelf = tasks(), Shelf()

@@ -394,12 +394,15 @@ async def test_another_job_is_told_from_the_one_in_the_journal(
 
 
 async def test_another_tenant_or_reading_of_the_file_is_another_job(doxie: Doxie, clock: Clock, tmp_path: Path) -> None:
-    """Rows that one tenant was sent are not sent for another."""
+    """Rows that one tenant was sent are not sent for another, nor those that went to a service for trials."""
     table = written(tmp_path, rows(4))
     await a_job(doxie, table, tmp_path, limit=1).run()
     async with Sandbox(tenant="andere") as other:
         with pytest.raises(JournalError):
             await a_job(other.client(clock=clock), table, tmp_path, resume=True).run()
+        elsewhere = other.client(clock=clock, base_url="https://staging.example.com")
+        with pytest.raises(JournalError, match="another base URL"):
+            await a_job(elsewhere, table, tmp_path, resume=True).run()
     with pytest.raises(JournalError):
         await a_job(doxie, open_table(table.path, separator="@"), tmp_path, resume=True).run()
 

@@ -133,6 +133,15 @@ async def test_a_page_that_names_itself(kt: KlickTipp, api: respx.MockRouter) ->
     assert "names itself as the next one" in str(error)
 
 
+async def test_pages_that_name_each_other(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """That is noticed, too, and no page is asked for a third time."""
+    pages = [{"subscriberIds": [number], "nextCursor": cursor} for number, cursor in enumerate("bcb", start=1)]
+    api.get("/subscriber").mock(side_effect=[httpx.Response(200, json=page) for page in pages])
+    found, error = await broken(kt, DecodeError)
+    assert found == [1, 2, 3]
+    assert "names an earlier one as the next one" in str(error)
+
+
 async def test_an_empty_cursor_is_none(kt: KlickTipp, api: respx.MockRouter) -> None:
     """There is no page after it."""
     route = api.get("/subscriber").respond(json={"subscriberIds": ["1"], "nextCursor": ""})

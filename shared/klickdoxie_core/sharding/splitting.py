@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import anyio.to_thread
+import attrs
 
 from klickdoxie_core.bulk import bulk
 from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import ArgumentError, ConfigError
 from klickdoxie_core.journal import Journal, read_header
+from klickdoxie_core.journaled import check_again
 from klickdoxie_core.sharding.shard import UNSETTLED, Shard, Work, path_of
 
 T = TypeVar("T")
@@ -80,6 +82,7 @@ async def split(
     work: Work | str,
     options: Mapping[str, object] | None = None,
     concurrency: int = 16,
+    again: Collection[State] = (),
 ) -> list[Shard]:
     """Cut what is left of a job into shards, each with a journal of its own.
 
@@ -94,24 +97,28 @@ async def split(
         work: What is done with a shard: a function at the top of a module, or its import path.
         options: What the function has to know besides; nothing secret.
         concurrency: How many items of a shard are under way at once.
+        again: States whose items are sent anew, as if nobody had tried yet: FAILED after the cause was mended; UNKNOWN
+            only where doing it twice is harmless or was ruled out by hand. Shards that are there already stay as they
+            are.
 
     Returns:
         The shards; none if nothing is left.
 
     Raises:
-        ArgumentError: `shards` or `concurrency` is below 1, JSON cannot hold the options, or the function cannot be
-            imported.
+        ArgumentError: `shards` or `concurrency` is below 1, `again` holds another state, JSON cannot hold the options,
+            or the function cannot be imported.
         ConfigError: There is no function under the import path.
         JournalError: A journal cannot be written, or one of another job is in its place.
     """
     if shards < 1 or concurrency < 1:
         raise ArgumentError("shards and concurrency must be whole numbers from 1")
+    check_again(again)
     path = path_of(work)
     if journal.notes.get(_PARTS) is None:
-        await _cut(journal, _made(folder), shards)
+        await _cut(journal, _made(folder), shards, again)
     # In flight elsewhere: a run of the job itself would not send them again, just as after a crash.
-    waiting = journal.entries(State.PENDING, State.UNKNOWN)
-    await _each(waiting, lambda entry: journal.begin(entry.key, again=True))
+    waiting = journal.entries(*_taken(journal.notes))
+    await _each(waiting, lambda entry: journal.begin(entry.key, again=True, failed=True))
     parts = _parts(journal)
     return [
         Shard(
@@ -164,16 +171,24 @@ def _entry(place: int, item: object, twin: int | None) -> Entry:
     return Entry(key=str(place), place=place, payload=item, state=State.SKIPPED, error=error)
 
 
-async def _cut(journal: Journal, folder: Path, shards: int) -> None:
-    left = sum(number for (_, state), number in (await journal.counts()).items() if state in UNSETTLED)
+async def _cut(journal: Journal, folder: Path, shards: int, again: Collection[State]) -> None:
+    states = {*UNSETTLED, *again}
+    left = sum(number for state, number in (await states_in(journal)).items() if state in states)
     size = -(-left // shards)
     sizes: list[int] = []
-    async with aclosing(journal.entries(*UNSETTLED)) as entries:
+    async with aclosing(_anew(journal.entries(*states), again)) as entries:
         for start in range(0, left, size or 1):
             sizes.append(min(size, left - start))
             await _fill(journal, folder / _name(len(sizes)), entries, sizes[-1])
     if sizes:
-        await journal.note(**{_PARTS: {"folder": str(folder), "sizes": sizes}})
+        await journal.note(**{_PARTS: {"folder": str(folder), "sizes": sizes, "again": sorted(again)}})
+
+
+async def _anew(entries: AsyncGenerator[Entry], again: Collection[State]) -> AsyncGenerator[Entry]:
+    """The entries, and those in some states as if nobody had tried yet."""
+    async with aclosing(entries):
+        async for entry in entries:
+            yield attrs.evolve(entry, state=State.PENDING, error=None) if entry.state in again else entry
 
 
 async def _fill(journal: Journal, part: Path, entries: AsyncGenerator[Entry], size: int) -> None:
@@ -195,6 +210,12 @@ def _parts(journal: Journal) -> Mapping[Path, int]:
     """The journals of the shards, and how many items each has."""
     parts = cast("Mapping[str, Any]", journal.notes.get(_PARTS) or {"folder": "", "sizes": ()})
     return {Path(parts["folder"], _name(number)): size for number, size in enumerate(parts["sizes"], start=1)}
+
+
+def _taken(notes: Mapping[str, object]) -> Collection[State]:
+    """The states of items that are in a shard, but not yet in flight in the job's own journal."""
+    parts = cast("Mapping[str, Any]", notes.get(_PARTS) or {})
+    return {State.PENDING, State.UNKNOWN, *map(State, parts.get("again", ()))}
 
 
 def _made(folder: str | Path) -> Path:

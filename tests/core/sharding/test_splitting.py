@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,40 @@ async def test_failed_and_unknown_items_come_back_in_the_order_of_the_input(tmp_
             assert [entry.state.value async for entry in part.entries()] == ["unknown"]
 
 
+@pytest.mark.parametrize(
+    ("again", "sent", "beside"),
+    [
+        ([], ["unknown", "in flight"], "failed"),
+        ([State.FAILED], ["unknown", "pending", "in flight"], "in flight"),
+        ({State.UNKNOWN, State.FAILED}, ["pending", "pending", "in flight"], "in flight"),
+    ],
+)
+async def test_what_failed_can_be_sent_anew(
+    tmp_path: Path, again: Collection[State], sent: list[str], beside: str
+) -> None:
+    """As if nobody had tried yet; meanwhile nobody else sends it, also when the shards are asked for once more."""
+    async with a_journal(tmp_path) as journal:
+        await enlist(journal, range(4))
+        for key, state in (("1", State.UNKNOWN), ("2", State.DONE), ("3", State.FAILED), ("4", State.IN_FLIGHT)):
+            await journal.settle(key, state, error={"code": state.value})
+        (shard,) = await split(journal, tmp_path, shards=1, work=WORK, again=again)
+        async with reopened(shard.journal) as part:
+            entries = [entry async for entry in part.entries()]
+        assert [entry.state.value for entry in entries] == sent
+        assert [entry.error is None for entry in entries] == [state == "pending" for state in sent]
+        assert await split(journal, tmp_path, shards=3, work=WORK, again=[State.FAILED]) == [shard]
+        failed = await journal.find("3")
+        assert failed is not None
+        assert failed.state.value == beside
+        await merge(journal)
+        assert [entry.state.value async for entry in journal.entries()] == [
+            *sent[:1],
+            "done",
+            *(["failed"] if beside == "failed" else sent[1:2]),
+            "in flight",
+        ]
+
+
 async def test_nothing_is_merged_from_shards_that_are_run_or_gone(tmp_path: Path) -> None:
     """A shard in use is still worked on; one that is not there has done nobody knows what."""
     async with a_journal(tmp_path) as journal:
@@ -165,6 +199,7 @@ async def test_leftovers_of_a_split_that_was_broken_off(tmp_path: Path) -> None:
     [
         ({"shards": 0}, ArgumentError, "from 1"),
         ({"concurrency": 0}, ArgumentError, "from 1"),
+        ({"again": [State.DONE]}, ArgumentError, "State.FAILED and State.UNKNOWN only"),
         ({"work": "tests.core.sharding.jobs:nothing"}, ConfigError, "no function tests.core.sharding.jobs:nothing"),
         ({"work": "no.such.module:work"}, ConfigError, "no function"),
         ({"work": "jobs"}, ConfigError, "package.module:function"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,22 @@ async def test_rows_are_read_a_page_at_a_time(tmp_path: Path) -> None:
                 assert journal.notes == {}
         read.append(plan.number)
     assert read == list(numbers)
+
+
+async def test_the_whole_journal_is_checked_once_for_all_pages(tmp_path: Path) -> None:
+    """Once for each page would take hours for a million rows."""
+    book = Book(tmp_path / "j", "test")
+    async with book.open({}) as journal:
+        await journal.add([entry_of(RowPlan(number=number, action=Action.CREATE)) for number in range(3000)])
+    rows = book.rows(plan_of)
+    read = [(await anext(rows)).number]
+    with closing(sqlite3.connect(book.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE items SET state = 'lost' WHERE place = 0")
+    read += [plan.number async for plan in rows]
+    assert read == list(range(3000))
+    with pytest.raises(JournalError, match="is damaged"):
+        await anext(book.rows(plan_of))
 
 
 async def test_rows_of_a_journal_in_use_are_refused(tmp_path: Path) -> None:
