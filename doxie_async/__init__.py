@@ -73,6 +73,7 @@ from klickdoxie_core import (
     WebhookError,
     bulk,
     recording,
+    to_dict,
 )
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ __all__ = [
     "WebhookError",
     "bulk",
     "recording",
+    "to_dict",
 ]
 
 

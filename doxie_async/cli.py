@@ -1,7 +1,8 @@
 """The command `doxie`: send, look at processes and brands, compare routes, or run the sandbox.
 
-Exit codes: 0 all is well; 1 it failed, some rows were not sent for good, or a file of routes differs; 2 wrong usage;
-3 the credentials were refused; 4 a job has stopped and can be resumed; 130 broken off by Ctrl-C.
+Exit codes: 0 all is well; 1 some rows were not sent for good, something is in doubt, or a file of routes differs;
+2 wrong usage; 3 the credentials were refused; 4 a job has stopped and can be resumed; 5 the service refused it, or the
+service, a database or the disk failed; 130 broken off by Ctrl-C; 141 nobody read the output any more.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ real routes, DOXIE_BASE_URL another service, such as the sandbox."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; None takes the arguments of the process."""
-    return command_line.run(_parser(), arguments)
+    return command_line.run(_parser(), arguments, text_of=send_command.text_of)
 
 
 async def _process(options: argparse.Namespace) -> int:

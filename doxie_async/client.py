@@ -36,7 +36,7 @@ class Doxie(ApiClient):
             `Routes.from_openapi(file)` takes the real ones.
         options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient, an aiohttp ClientSession or a `Pool`
             that stays yours, or `"aiohttp"`; `timeout` of one attempt and `deadline` of a whole call, in seconds;
-            `retry`; `limit`, rate and concurrency; `read_only` refuses every write before anything is sent;
+            `retry`; `limit`, a `Limit(rate=…, concurrency=…)`; `read_only` refuses every write before anything is sent;
             `observers` are told of every call; `telemetry=False` tells OpenTelemetry nothing; `clock` for tests.
 
     A call whose credential is missing raises `ConfigError` before anything is sent.

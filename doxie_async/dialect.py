@@ -60,4 +60,5 @@ def _envelope(payload: object) -> tuple[str | None, bool]:
 
 def _explained(kind: type[Any], message: str, reason: str | None, hint: str = "") -> Explained:
     said = f" (the service says: {mask(reason)})" if reason else ""
-    return Explained(error=kind, message=message + said + hint, details={"reason": reason} if reason else {})
+    details = {"reason": reason} if reason else {}
+    return Explained(error=kind, message=message + said + hint, details=details, final=True)

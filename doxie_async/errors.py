@@ -25,6 +25,8 @@ from klickdoxie_core.dialect import family_of
 class DoxieError(core.SdkError):
     """Base of every error of this client."""
 
+    service = "Doxie"
+
     @property
     def reason(self) -> str | None:
         """What Doxie says about it, mostly in German; may name people, so it is masked in the error's text."""

@@ -274,7 +274,8 @@ def _auth(security: object, kinds: Mapping[str, str]) -> tuple[str, ...] | None:
     if not isinstance(security, list):
         return None
     alternatives = _mappings(cast("list[object]", security))
-    return tuple(" and ".join(kinds.get(name, name) for name in each) or "nothing" for each in alternatives)
+    # In YAML a name may be a number.
+    return tuple(" and ".join(kinds.get(name, str(name)) for name in each) or "nothing" for each in alternatives)
 
 
 def _line(text: object) -> str:

@@ -11,6 +11,7 @@ import enum
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Final
 
 import attrs
@@ -19,7 +20,7 @@ from doxie_async.errors import ConfigError
 from doxie_async.openapi import Document, Entry, loosely, read_document
 
 _HOLE = re.compile(r"\{(\w+)\}")
-_TEMPLATE = re.compile(r"/(?:[^\s{}?#\\]|\{\w+\})*")
+_TEMPLATE = re.compile(r"/(?:[^\s{}?#\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\{\w+\})*")
 
 
 class Auth(enum.StrEnum):
@@ -121,6 +122,7 @@ WEBHOOKS: Final = (
 """What Doxie sends to a receiver; the reference lists it beside the operations."""
 
 
+@cache
 def _names(template: str) -> tuple[str, ...]:
     """The names in a template, in order, each once."""
     return tuple(dict.fromkeys(_HOLE.findall(template)))
@@ -223,6 +225,9 @@ class Routes:
         differences: What else the document says otherwise, such as the kind of credential, as sentences.
         server: Scheme and host of the document's server; None when it names none. A base path of the server stands in
             front of the templates, so that it holds for another `base_url` too, and assumed routes go without it.
+
+    Raises:
+        ConfigError: An operation has no route, or one with a path parameter that the operation has not.
     """
 
     def __init__(
@@ -234,7 +239,7 @@ class Routes:
         differences: Iterable[str] = (),
         server: str | None = None,
     ) -> None:
-        self._by_operation: Final = {route.operation: route for route in routes}
+        self._by_operation: Final = _checked({route.operation: route for route in routes})
         self.missing: Final = tuple(missing)
         self.unknown: Final = tuple(unknown)
         self.differences: Final = tuple(differences)
@@ -298,6 +303,18 @@ class Routes:
     def __repr__(self) -> str:
         confirmed = sum(route.confirmed for route in self)
         return f"Routes({confirmed} of {len(self)} confirmed)"
+
+
+def _checked(table: dict[Operation, Route]) -> dict[Operation, Route]:
+    for assumed in _ASSUMED:
+        route = table.get(assumed.operation)
+        if route is None:
+            raise ConfigError(f"routes have none for {assumed.operation.name}")
+        ours = _names(assumed.template)
+        theirs = {route.parameters.get(name, name) for name in ours}
+        if not theirs.issuperset(_names(route.template)):
+            raise ConfigError(f"{route.operation.name} is at {route.template}; it is called with {', '.join(ours)}")
+    return table
 
 
 def _from_document(document: Document) -> Routes:

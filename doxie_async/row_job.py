@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -25,12 +25,12 @@ from doxie_async.resources.sending import Payload
 from doxie_async.row_items import IN_DOUBT, Payloads, RowItem
 from doxie_async.send_report import MOST_LINES, SendReport
 from klickdoxie_core import Clock, Effect, bulk
-from klickdoxie_core.breaker import Breaker
+from klickdoxie_core.breaker import Breaker, text_of
 from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import JournalError
 from klickdoxie_core.journal import Journal, fingerprint, read_header
 from klickdoxie_core.progress import OnProgress
-from klickdoxie_core.table import ErrorFile, Table
+from klickdoxie_core.table import ErrorFile, Row, Table
 
 _JOB: Final = "doxie send "
 _FAILED: Final = "failed"
@@ -57,6 +57,7 @@ class RowJob:
         source: What the table was made from, such as the fingerprint of a query; a job is resumed with the same only.
         journal: Where the job is recorded; None for the file's name with `.journal` behind it.
         resume: Go on with the job that is recorded there.
+        retry_failed: Also send the rows again that failed in it, after their cause was mended.
         limit: Send the first so many rows of the file at the most; the others are left for a later run.
         concurrency: Rows under way at once.
         errors: Where the rows go that failed or are in doubt; None for the file's name with `.errors.csv` behind it.
@@ -84,6 +85,7 @@ class RowJob:
         source: str = "",
         journal: Path | None = None,
         resume: bool = False,
+        retry_failed: bool = False,
         limit: int | None = None,
         concurrency: int = 16,
         errors: Path | None = None,
@@ -102,6 +104,7 @@ class RowJob:
         self._source = source
         self._path = journal or journal_of(table.path)
         self._resume = resume
+        self._again = {State.FAILED} if retry_failed else set[State]()
         self._limit = limit
         self._errors = ErrorFile(errors, table)
         self._concurrency = concurrency
@@ -110,6 +113,7 @@ class RowJob:
         self._clock = clock or Clock()
         self._bulk: bulk[RowItem, Record] | None = None
         self._stopped = False
+        self._unsent = ""
         self.report: SendReport | None = None
 
     def stop(self) -> None:
@@ -133,39 +137,40 @@ class RowJob:
             TableError: The file cannot be read, or was changed meanwhile.
         """
         self._errors.check()
-        known = await self._is_known()
-        if self._resume and not known:
-            raise ConfigError(f"there is no unfinished job in {self._path}, so that nothing can be resumed")
+        await self._clear_away()
         journal = await self._journal()
         self._check_input(journal)
         planning = False
         try:
             async with journal:
-                if known and not self._resume:
+                # Only asked under the lock: another run may have begun the job meanwhile, or come to its end.
+                planning = not _is_open(journal.notes)
+                if planning and self._resume:
+                    raise ConfigError(f"there is no unfinished job in {self._path}, so that nothing can be resumed")
+                if not planning and not self._resume:
                     raise ConfigError(await self._said_of(journal))
-                planning = True
-                await self._plan(journal)
-                planning = False
+                if planning:
+                    await self._plan(journal)
+                    planning = False
                 return await self._carry_out(journal)
         finally:
             # A plan that broke off has sent nothing, and must not be in the way when the file is mended.
             if planning or (self.report is not None and self.report.journal is None):
                 _remove(self._path)
 
-    async def _is_known(self) -> bool:
-        """Whether there is a job to go on with; one that is over, or has not sent anything yet, goes."""
+    async def _clear_away(self) -> None:
+        """Remove the journal of a job that is over, or has not sent anything yet."""
         header = read_header(self._path)
         if header is None:
-            return False
+            return
         job, facts, notes = header
         if not job.startswith(_JOB) or _is_open(notes):
-            return True
+            return
         # Looked at again under the lock: somebody may be about to start it.
         async with Journal(self._path, job=job, facts=facts) as old:
             still_open = _is_open(old.notes)
         if not still_open:
             _remove(self._path)
-        return still_open
 
     async def _journal(self) -> Journal:
         facts = {
@@ -197,8 +202,6 @@ class RowJob:
 
     async def _plan(self, journal: Journal) -> None:
         """Enter every row in the order of the file, before any is sent."""
-        if _is_open(journal.notes):
-            return
         rows = self._table.rows()
         while page := [self._payloads.item(row) for row in islice(rows, _PAGE)]:
             await self._refuse_twins(journal, page)
@@ -226,32 +229,40 @@ class RowJob:
         return await self._conclude(journal)
 
     async def _send(self, journal: Journal) -> None:
-        total = await to_thread.run_sync(lambda: sum(1 for _ in self._sendable()))
-        async with bulk(
-            self._send_one,
-            self._sendable(),
-            concurrency=self._concurrency,
-            journal=journal,
-            key=lambda item: item.key,
-            effect=Effect.ONCE,
-            keep=_process_of,
-            breaker=self._breaker,
-            on_progress=self._on_progress,
-            total=total,
-            clock=self._clock,
-        ) as outcomes:
-            self._bulk = outcomes
-            if self._stopped:
-                outcomes.stop()
-            async for _ in outcomes:
-                pass
+        total = await to_thread.run_sync(self._count)
+        # Closed here: a job that stops early would leave the file open.
+        with closing(self._table.rows()) as rows:
+            async with bulk(
+                self._send_one,
+                self._sendable(rows),
+                concurrency=self._concurrency,
+                journal=journal,
+                key=lambda item: item.key,
+                effect=Effect.ONCE,
+                again=self._again,
+                keep=_process_of,
+                breaker=self._breaker,
+                on_progress=self._on_progress,
+                total=total,
+                clock=self._clock,
+            ) as outcomes:
+                self._bulk = outcomes
+                if self._stopped:
+                    outcomes.stop()
+                async for outcome in outcomes:
+                    if outcome.state is State.PENDING and outcome.error is not None:
+                        self._unsent = text_of(outcome.error)
 
     async def _send_one(self, item: RowItem) -> Record:
         return await send_event(self._doxie, self._kind, self._event, item.payload)
 
-    def _sendable(self) -> Iterator[RowItem]:
-        items = map(self._payloads.item, islice(self._table.rows(), self._limit))
+    def _sendable(self, rows: Iterator[Row]) -> Iterator[RowItem]:
+        items = map(self._payloads.item, islice(rows, self._limit))
         return (item for item in items if item.state is State.PENDING)
+
+    def _count(self) -> int:
+        with closing(self._table.rows()) as rows:
+            return sum(1 for _ in self._sendable(rows))
 
     async def _conclude(self, journal: Journal) -> SendReport:
         """Write the error file and report; the figures are told even where the file cannot be written."""
@@ -281,6 +292,7 @@ class RowJob:
             in_doubt=_in_doubt(states),
             left_out=states[State.SKIPPED],
             pending=states[State.PENDING],
+            unsent=self._unsent if states[State.PENDING] else "",
             settled_before=progress.skipped if progress else 0,
             stopped=progress is None or progress.done < (progress.total or 0),
             journal=self._path,

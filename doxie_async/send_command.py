@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from itertools import islice
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
@@ -16,11 +19,13 @@ from doxie_async.command_client import CommandClient
 from doxie_async.errors import ConfigError
 from doxie_async.models.record import Record
 from doxie_async.models.sending import EventType, MailResult, ProcessResult
-from doxie_async.row_items import Payloads
+from doxie_async.row_items import Payloads, RowItem
 from doxie_async.row_job import RowJob, is_unfinished, journal_of, send_event
-from doxie_async.send_report import SendReport
-from klickdoxie_core import Limit, SdkError, command_line
+from doxie_async.send_report import MOST_LINES, SendReport
+from klickdoxie_core import JobStopped, Limit, SdkError, command_line
 from klickdoxie_core.command_line import BROKEN_OFF, FAILED, OK, STOPPED, broken_off, complain
+from klickdoxie_core.entry import State
+from klickdoxie_core.journaled import ADVICE
 from klickdoxie_core.table import Table, open_table
 from klickdoxie_core.table.overview import Overview, overview
 from klickdoxie_core.table.sql import Query, answered, given_query
@@ -30,8 +35,9 @@ Send one payload (--data), or one for each row of a CSV file (--rows) or of a da
 again by itself: what may have gone out without an answer is told as in doubt. With rows, a journal beside the file
 keeps what became of each, so that a stopped job goes on with --resume, and the rows that failed or are in doubt go to
 an error file, which is such a CSV file itself. A database is asked once: --resume goes on with the rows that it
-returned then. Exit codes: 0 all sent, 1 something failed or is in doubt, 2 wrong usage, 3 the credentials were refused,
-4 stopped before the end, 130 broken off by Ctrl-C with nothing to resume."""
+returned then. Exit codes: 0 all sent, 1 some rows failed or something is in doubt, 2 wrong usage, 3 the credentials
+were refused, 4 stopped before the end, and --resume goes on, 5 nothing was sent, since the service refused it, or the
+service, the database or the disk failed, 130 broken off by Ctrl-C with nothing to resume."""
 
 _IN_DOUBT: Final[Mapping[EventType, str]] = {
     EventType.MAILER: "the mail may have gone out",
@@ -44,6 +50,7 @@ _FOR_ROWS: Final = (
     "keep_empty",
     "journal",
     "resume",
+    "retry_failed",
     "limit",
     "rate",
     "concurrency",
@@ -55,6 +62,14 @@ _FOR_ROWS: Final = (
 
 _QUERY_JOURNAL: Final = Path("query.journal")
 _QUERY_ERRORS: Final = Path("query.errors.csv")
+
+
+def text_of(error: Exception) -> str:
+    """What is told of an error; what a program can do to go on is not what an option can."""
+    if not isinstance(error, JobStopped):
+        return str(error)
+    why = error.message.partition(ADVICE)[0]
+    return f"{why}{ADVICE}mend the cause; --resume sends the rest, --retry-failed also the rows that failed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="show the columns, send nothing")
     add("--limit", type=command_line.positive_int, metavar="N", help="send the first N rows only, for now")
     add("--resume", action="store_true", help="go on with the job in the journal")
+    add("--retry-failed", action="store_true", help="likewise, and send the rows again that failed in it")
     add("--journal", type=Path, metavar="PATH", help="default: the name of the file, or query, with .journal behind it")
     add(
         "--errors",
@@ -98,6 +114,7 @@ async def _send(options: argparse.Namespace) -> int:
     kind = EventType(options.kind.replace("-", "_"))
     query = given_query(options.sql, options.query, options.query_file)
     if query is not None or options.rows is not None:
+        options.resume = options.resume or options.retry_failed
         async with _opened(query, options) as table:
             return await _send_rows(kind, options, table, query)
     if given := [f"--{name.replace('_', '-')}" for name in _FOR_ROWS if getattr(options, name)]:
@@ -175,9 +192,11 @@ async def _opened(query: Query | None, options: argparse.Namespace) -> AsyncGene
 
 async def _send_rows(kind: EventType, options: argparse.Namespace, table: Table, query: Query | None) -> int:
     # What cannot become a payload is told before anything else is done.
-    Payloads(table.header, options.data, key=options.key)
+    payloads = Payloads(table.header, options.data, keep_empty=options.keep_empty, key=options.key)
     found = overview(table, options.limit)
     _say(json.dumps(_columns_event(table, found, query)) if options.json else _columns_text(table, found, query))
+    if not (options.resume or options.key):
+        _warn_of_twins(payloads, table, options)
     if options.dry_run:
         if not options.json:
             _say("dry run: nothing was sent")
@@ -196,19 +215,51 @@ async def _send_rows(kind: EventType, options: argparse.Namespace, table: Table,
             source=query.fingerprint if query else "",
             journal=options.journal or (_QUERY_JOURNAL if query else None),
             resume=options.resume,
+            retry_failed=options.retry_failed,
             limit=options.limit,
             concurrency=concurrency,
             errors=options.errors or (_QUERY_ERRORS if query else None),
             on_progress=display,
         )
+        stop = None
         try:
             with command_line.stopped_by_signal(job.stop):
                 report = await job.run()
+        except SdkError as error:
+            stop = text_of(error)
+            raise
         finally:
             display.close()
             if job.report is not None:
-                _say(json.dumps(_summary_event(job.report)) if options.json else _summary_text(job.report))
+                event = _summary_event(job.report, stop or job.report.unsent or None)
+                _say(json.dumps(event) if options.json else _summary_text(job.report))
     return STOPPED if report.stopped else OK if report.clean else FAILED
+
+
+def _warn_of_twins(payloads: Payloads, table: Table, options: argparse.Namespace) -> None:
+    """Tell of rows that say the same as an earlier one: each of them is sent."""
+    count, lines = _twins(map(payloads.item, islice(table.rows(), options.limit)))
+    if options.json and count:
+        _say(json.dumps({"event": "same_payload", "rows": count, "lines": lines}))
+    elif count:
+        named = ", ".join(map(str, lines)) + (", …" if count > len(lines) else "")
+        _say(f"warning: {count:,} rows say the same as an earlier one, and each is sent (lines {named})")
+
+
+def _twins(items: Iterable[RowItem]) -> tuple[int, list[int]]:
+    """How many rows to be sent have the payload of an earlier one, and the lines of the first."""
+    count, lines = 0, list[int]()
+    # In a file that goes with it, so that memory does not grow with the rows.
+    with closing(sqlite3.connect("")) as seen:
+        seen.execute("CREATE TABLE seen (payload BLOB PRIMARY KEY) WITHOUT ROWID")
+        for item in items:
+            if item.state is not State.PENDING:
+                continue
+            digest = hashlib.sha256(json.dumps(item.payload, sort_keys=True).encode()).digest()
+            if not seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount:
+                count += 1
+                lines += [item.line] if count <= MOST_LINES else []
+    return count, lines
 
 
 def _columns_event(table: Table, found: Overview, query: Query | None) -> Mapping[str, object]:
@@ -240,7 +291,7 @@ def _columns_text(table: Table, found: Overview, query: Query | None) -> str:
     return "\n".join([said, *(f"  {line}" for line in lines)])
 
 
-def _summary_event(report: SendReport) -> Mapping[str, object]:
+def _summary_event(report: SendReport, reason: str | None) -> Mapping[str, object]:
     return {
         "event": "summary",
         "rows": report.rows,
@@ -252,6 +303,7 @@ def _summary_event(report: SendReport) -> Mapping[str, object]:
         "pending": report.pending,
         "settled_before": report.settled_before,
         "stopped": report.stopped,
+        "stopped_because": reason,
         "reasons": dict(report.reasons.most_common()),
         "errors": str(report.errors) if report.errors else None,
         "earlier_errors": report.earlier_errors,
@@ -275,6 +327,8 @@ def _summary_text(report: SendReport) -> str:
         lines.append(f"lines in doubt: {', '.join(map(str, report.doubtful))}")
     if report.reasons:
         lines.append("why not: " + ", ".join(f"{code} {count:,}" for code, count in report.reasons.most_common()))
+    if report.unsent:
+        lines.append(f"why not yet: {report.unsent}")
     if report.errors:
         lines.append(f"the rows that were not sent for good are in {report.errors}")
     if report.earlier_errors:

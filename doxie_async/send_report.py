@@ -26,6 +26,7 @@ class SendReport:
         doubtful: The lines of those, or nothing when there are more than `MOST_LINES`.
         left_out: Rows that were not sent since the file itself says that they are in doubt.
         pending: Rows that were not sent yet.
+        unsent: Why the last one of those that were tried was not sent; empty where none was tried.
         settled_before: Rows whose end an earlier run knew.
         stopped: This run has not come to all rows that it was to send; resumed, the job goes on with them.
         reasons: Why rows failed, are in doubt or were left out, by code.
@@ -41,6 +42,7 @@ class SendReport:
     doubtful: tuple[int, ...] = ()
     left_out: int
     pending: int
+    unsent: str = ""
     settled_before: int
     stopped: bool
     reasons: Counter[str] = attrs.field(factory=Counter[str])

@@ -46,6 +46,7 @@ from klickdoxie_core import (
     WebhookError,
     bulk,
     recording,
+    to_dict,
 )
 from klicktipp_async.auth import SessionLogin, grant_url
 from klicktipp_async.client import KlickTipp
@@ -175,6 +176,7 @@ __all__ = [
     "bulk",
     "grant_url",
     "recording",
+    "to_dict",
 ]
 
 

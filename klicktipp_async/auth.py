@@ -77,14 +77,18 @@ def grant_url(account_id: int | str, redirect_url: str, *, encode: bool = False)
     Raises:
         ArgumentError: For an empty account and for a redirect URL that cannot work.
     """
-    account, redirect = str(account_id).strip(), redirect_url.strip()
-    if isinstance(account_id, bool) or not account or account in {".", ".."} or not is_encodable(account):
+    account, redirect = str(account_id).strip(), str(redirect_url).strip()
+    if not _is_id(account_id) or not account or account in {".", ".."} or not is_encodable(account):
         raise ArgumentError("account_id must be the number of an account")
     if not _is_url(redirect):
         raise ArgumentError("redirect_url must be an absolute http or https URL without white space")
     if "#" in redirect and not encode:
         raise ArgumentError("redirect_url must not hold a fragment unless encode=True")
     return f"{GRANT_PAGE}{quote(account, safe='')}?url={quote(redirect, safe='') if encode else redirect}"
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_url(text: str) -> bool:

@@ -1,7 +1,8 @@
 """The command `klicktipp`: import and sync files, export contacts, look at the account, or run the sandbox.
 
 Exit codes: 0 all is well; 1 some rows failed; 2 wrong usage; 3 the credentials were refused; 4 stopped before the end,
-and `--resume` goes on; 130 broken off by Ctrl-C where there is nothing to resume.
+and `--resume` goes on; 5 the service refused what all else needs, or the service, a database or the disk failed; 130
+broken off by Ctrl-C where there is nothing to resume; 141 nobody read the output any more.
 """
 
 from __future__ import annotations

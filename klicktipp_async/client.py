@@ -16,7 +16,7 @@ from klicktipp_async import convert
 from klicktipp_async.auth import SessionLogin
 from klicktipp_async.dialect import KlickTippDialect
 from klicktipp_async.errors import ArgumentError, ConfigError
-from klicktipp_async.field_schema import FieldSchema
+from klicktipp_async.field_schema import FieldSchema, schema_given
 from klicktipp_async.models.account import Account, LoginAnswer
 from klicktipp_async.resources.account import AccountResource
 from klicktipp_async.resources.base import PAUSES
@@ -42,7 +42,7 @@ class KlickTipp(ApiClient):
             `Contact.field()` returns them.
         options: All optional. `base_url`; `http`, an httpx or httpx2 AsyncClient, an aiohttp ClientSession or a `Pool`
             that stays yours, or `"aiohttp"`; `timeout` of one attempt and `deadline` of a whole call, in seconds;
-            `retry`; `limit`, rate and concurrency; `read_only` refuses every write before anything is sent;
+            `retry`; `limit`, a `Limit(rate=…, concurrency=…)`; `read_only` refuses every write before anything is sent;
             `observers` are told of every call; `telemetry=False` tells OpenTelemetry nothing; `clock` for tests.
 
     Attributes:
@@ -72,7 +72,7 @@ class KlickTipp(ApiClient):
         field_schema: FieldSchema | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self.field_schema = field_schema or FieldSchema({})
+        self.field_schema = schema_given(field_schema)
         self._tag_lock = anyio.Lock()
         options.setdefault("base_url", BASE_URL)
         super().__init__({"account": _scheme(auth)}, **options)
@@ -99,6 +99,11 @@ class KlickTipp(ApiClient):
     def account_fingerprint(self) -> str:
         """What tells this account from any other in a file that is kept between two runs, without naming it."""
         return self._account
+
+    @property
+    def deadline(self) -> float:
+        """Seconds for a whole call of this client or view."""
+        return self._options.deadline
 
     async def login(self) -> Account:
         """Log in now instead of at the first call, and return the account (Login).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -19,8 +18,6 @@ from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactS
 
 Ack = NewType("Ack", object)
 """`[true]`: the service's way to say that it was done."""
-
-_DISPLAY_DATE = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?: (\d\d):(\d\d)(?::(\d\d))?)?", re.ASCII)
 
 
 def _as_spelled(words: Mapping[str, str]) -> Mapping[str, str]:
@@ -41,10 +38,13 @@ _BOUNCE_WORDS = _as_spelled(
         "not bounced": Bounce.NONE,
         "nobounce": Bounce.NONE,
         "hard bounce": Bounce.HARD,
+        "hard bounced": Bounce.HARD,
         "hardbounce": Bounce.HARD,
         "soft bounce": Bounce.SOFT,
+        "soft bounced": Bounce.SOFT,
         "softbounce": Bounce.SOFT,
         "spam bounce": Bounce.SPAM,
+        "spam bounced": Bounce.SPAM,
         "spambounce": Bounce.SPAM,
     }
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+import attrs
+
 from klickdoxie_core import Call, Dialect, Explained
+from klickdoxie_core.errors import error_for_status
 from klickdoxie_core.redact import mask
+from klickdoxie_core.trip import is_page
 from klicktipp_async import errors as e
 
 _LISTBUILDING = frozenset({"Sign In", "Sign Out", "Sign Off"})
@@ -66,6 +71,12 @@ _NOT_FOUND: Mapping[str, type[e.NotFound]] = {
     "Delete Opt-in Process": e.OptInNotFound,
 }
 
+# What a router or a gateway says; of the service's own sentences none has such a word.
+_NOT_OURS = re.compile(
+    r"\b(?:404|backend|controller|page|path|resource|route|server|upstream)\b|^\W*(?:file )?not found\W*$",
+    re.IGNORECASE,
+)
+
 # Where there is no such contact, a change is refused with a sentence and no number, which nothing else is.
 _NO_CONTACT = frozenset(
     {
@@ -100,11 +111,13 @@ class KlickTippDialect(Dialect):
     def explain(self, call: Call[Any], status: int, payload: object) -> Explained | None:
         """What an answer means; None for a 2xx that carries no error number."""
         code, subcode = numbers(payload)
-        if code is not None:
+        done = 200 <= status < 300
+        # With any other status, a number that means nothing is that of a gateway, which may have lost the answer.
+        if code is not None and (
+            done or status == 406 or _meaning(call.operation, code, subcode) is not e.BusinessError
+        ):
             return _by_number(call, code, subcode, cast("Mapping[str, object]", payload))
-        if 200 <= status < 300:
-            return None
-        return _by_status(call.operation, status, payload)
+        return None if done else _by_status(call.operation, status, payload)
 
 
 def numbers(payload: object) -> tuple[int | None, int | None]:
@@ -133,7 +146,7 @@ def session_is_over(status: int, payload: object) -> bool:
 def texts(payload: object) -> list[str]:
     """The vendor's sentences in an error's body: a list of texts, one text, or `error_message`."""
     if isinstance(payload, str):
-        return [] if payload.lstrip().startswith("<") else [payload]
+        return [] if is_page(payload) else [payload]
     if isinstance(payload, list):
         return [item for item in cast("list[object]", payload) if isinstance(item, str)]
     if isinstance(payload, Mapping):
@@ -157,6 +170,7 @@ def _by_number(call: Call[Any], code: int, subcode: int | None, body: Mapping[st
         details=_details(body) if kind is e.FieldValidationError else {},
         transient=kind is e.InternalError,
         in_doubt=kind in {e.InternalError, e.ConfirmationMailFailed},
+        final=True,
     )
 
 
@@ -176,19 +190,29 @@ def _meaning(operation: str, code: int, subcode: int | None) -> type[e.KlickTipp
 
 
 def _by_status(operation: str, status: int, payload: object) -> Explained | None:
+    if status == 404 and not _may_be_ours(payload):
+        return Explained(error=e.DecodeError, message=_say_stranger(payload))
+    told = _told_by_status(operation, status, payload)
+    if told is None or not is_page(payload):
+        return told
+    advice = "; check base_url" if status < 500 else ""
+    return attrs.evolve(told, message=f"{told.message}; it sent a web page{advice}")
+
+
+def _told_by_status(operation: str, status: int, payload: object) -> Explained | None:
     if status == 403:
-        return Explained(error=e.Forbidden, message=_sentence(_FORBIDDEN, payload))
+        return Explained(error=e.Forbidden, message=_sentence(_FORBIDDEN, payload), final=True)
     if status == 500 and operation in _LISTBUILDING and payload is None:
         hint = "the service answered 500 without a word, which is how it answers a wrong listbuilding key"
-        return Explained(error=e.ServerError, message=hint, final=False)
+        return Explained(error=e.ServerError, message=hint)
     kind = _status_meaning(operation, status, payload)
     if kind is not None:
         hint = _HINTS.get(operation, "") if kind is e.BusinessError else ""
-        return Explained(error=kind, message=_sentence(f"{status}: {_first_line(kind)}", payload) + hint)
+        said = _sentence(f"{status}: {_first_line(kind)}", payload) + hint
+        return Explained(error=kind, message=said, final=True)
     if texts(payload):
-        return Explained(
-            error=e.ResponseError, message=_sentence(f"the service answered {status}", payload), final=False
-        )
+        said = _sentence(f"the service answered {status}", payload)
+        return Explained(error=error_for_status(status), message=said)
     return None
 
 
@@ -202,6 +226,27 @@ def _status_meaning(operation: str, status: int, payload: object) -> type[e.Klic
     return _BY_STATUS.get((status, operation)) or (e.BusinessError if status == 406 else None)
 
 
+def _may_be_ours(payload: object) -> bool:
+    """Whether a 404 may be the service's own: no body, a number, or a list of sentences that may lack its quotes."""
+    if payload is None or numbers(payload)[0] is not None:
+        return True
+    if isinstance(payload, list):
+        items = cast("list[object]", payload)
+        return all(isinstance(item, str) and not _NOT_OURS.search(item) for item in items)
+    return isinstance(payload, str) and "<" not in payload and not _NOT_OURS.search(payload)
+
+
+def _say_stranger(payload: object) -> str:
+    """What a 404 is that the service has not sent."""
+    if is_page(payload):
+        came = "404 with a web page"
+    elif any(map(_NOT_OURS.search, texts(payload))):
+        came = "404: there is no such route"
+    else:
+        came = "404 in a form that KlickTipp does not use"
+    return f"{_sentence(f'the service answered {came}', payload)}; check base_url"
+
+
 def _says_no_contact(operation: str, payload: object) -> bool:
     """Whether a refusal without a number is about a missing contact; a delete has no other reason to be refused."""
     said = texts(payload)
@@ -212,7 +257,7 @@ def _says_no_contact(operation: str, payload: object) -> bool:
 
 def _sentence(start: str, payload: object) -> str:
     said = texts(payload)
-    return f"{start} (the service says: {mask(said[0])})" if said else start
+    return f"{start} (the service says: {mask(' '.join(said[0].split()))})" if said else start
 
 
 def _first_line(kind: type[Exception]) -> str:

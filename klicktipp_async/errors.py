@@ -30,7 +30,7 @@ from typing import Literal
 
 import klickdoxie_core as core
 from klickdoxie_core.dialect import family_of
-from klicktipp_async.messages import user_message
+from klicktipp_async.messages import MESSAGES, with_reason
 
 AMBIGUOUS_CODES = frozenset({4, 7, 9, 30, 401})
 
@@ -38,15 +38,17 @@ AMBIGUOUS_CODES = frozenset({4, 7, 9, 30, 401})
 class KlickTippError(core.SdkError):
     """Base of every error of this client; `code` and `subcode` are the vendor's own numbers."""
 
+    service = "KlickTipp"
+    messages = MESSAGES
+
     @property
     def ambiguous(self) -> bool:
         """Whether the vendor's pages disagree on the code; the class follows the operation then."""
         return self.code in AMBIGUOUS_CODES
 
     def user_message(self, language: Literal["en", "de"] = "en") -> str:
-        """What happened, as a sentence for people who use a form, in English or German."""
-        names = [kind.__name__ for kind in type(self).__mro__]
-        return user_message(names, language, self.facts.details)
+        """What happened, as a sentence for people who use a form, in English or German; may name a field."""
+        return with_reason(super().user_message(language), self.facts.details)
 
 
 class ConfigError(KlickTippError, core.ConfigError):
@@ -90,7 +92,7 @@ class DeadlineExceeded(TransportError, core.DeadlineExceeded):
 
 
 class DecodeError(KlickTippError, core.DecodeError):
-    """A 2xx answer that is not what the vendor promises; the text lists the paths that failed."""
+    """An answer that is not what the vendor promises: of another shape, or not the vendor's own, such as a web page."""
 
 
 class TooLarge(DecodeError, core.TooLarge):

@@ -136,6 +136,8 @@ def _prefixed(key: str) -> str:
 
 
 def _checked_types(types: Mapping[str, FieldType | str]) -> Mapping[str, FieldType]:
+    if not isinstance(types, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise ArgumentError("types must be a mapping of keys to types of fields")
     known: dict[str, FieldType] = {}
     problems: list[str] = []
     for key, name in types.items():
@@ -231,12 +233,27 @@ class FieldSchema:
         rule = _RULES[self.type_of(full)]
         text = rule.write(plain, self.timezone)
         if text is None:
-            raise ArgumentError(f"{full} must be {rule.expected} (given: {type(plain).__name__})")
+            given = f"(given: {type(plain).__name__})"
+            raise ArgumentError(f"{full} must be {rule.expected} {given}{self._hint(full, plain)}")
         if not is_encodable(text):
             raise ArgumentError(
                 f"{full} has characters that cannot be encoded; was its source read in another encoding?"
             )
         return text
+
+    def _hint(self, full: str, value: object) -> str:
+        """How a standard field comes to take such a value, where nobody has given it a type."""
+        by_default = full in STANDARD_FIELDS and full not in self.types
+        return "; a FieldSchema can give it another type" if by_default and not isinstance(value, str) else ""
+
+
+def schema_given(schema: object) -> FieldSchema:
+    """The schema that a client was given, one without types for None; raises ArgumentError for anything else."""
+    if schema is None:
+        return FieldSchema({})
+    if not isinstance(schema, FieldSchema):
+        raise ArgumentError("field_schema must be a FieldSchema")
+    return schema
 
 
 @attrs.frozen

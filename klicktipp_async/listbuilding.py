@@ -15,7 +15,7 @@ from klicktipp_async.contact_details import check_email, check_phone
 from klicktipp_async.convert import Ack
 from klicktipp_async.dialect import KlickTippDialect
 from klicktipp_async.errors import ArgumentError, NotFound, NotSubscribed
-from klicktipp_async.field_schema import FieldSchema, FieldValue, is_encodable
+from klicktipp_async.field_schema import FieldSchema, FieldValue, is_encodable, schema_given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Listbuilding(ApiClient):
         key = self._api_key.reveal()
         if not is_encodable(key) or not key.strip():
             raise ArgumentError("api_key must be a non-empty text of characters that UTF-8 can carry")
-        self.field_schema = field_schema or FieldSchema({})
+        self.field_schema = schema_given(field_schema)
         options.setdefault("base_url", BASE_URL)
         super().__init__({}, **options)
 

@@ -1,9 +1,8 @@
-"""What a user interface may show of an error, in English and German. Keyed by the error's class name."""
+"""What a user interface may show of KlickTipp's own errors, in English and German. Keyed by the error's class name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
     "ConfigError": (
@@ -13,18 +12,6 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "ArgumentError": (
         "One of the values cannot be sent to KlickTipp.",
         "Einer der Werte kann nicht an KlickTipp gesendet werden.",
-    ),
-    "ReadOnlyError": (
-        "This connection may only read.",
-        "Über diese Verbindung darf nur gelesen werden.",
-    ),
-    "TransportError": (
-        "KlickTipp could not be reached. Please try again later.",
-        "KlickTipp war nicht erreichbar. Bitte versuchen Sie es später noch einmal.",
-    ),
-    "DecodeError": (
-        "KlickTipp gave an unexpected answer.",
-        "KlickTipp hat unerwartet geantwortet.",
     ),
     "MissingArgument": ("A required value is missing.", "Eine Pflichtangabe fehlt."),
     "MissingIdentifier": (
@@ -36,28 +23,11 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "Benutzername oder Passwort ist falsch.",
     ),
     "InvalidApiKey": ("The listbuilding key is not valid.", "Der Listbuilding-Schlüssel ist ungültig."),
-    "Unauthorized": (
-        "KlickTipp did not accept the sign-in.",
-        "KlickTipp hat die Anmeldung nicht angenommen.",
-    ),
-    "Forbidden": (
-        "This account is not permitted to do that.",
-        "Dieses Konto ist dazu nicht berechtigt.",
-    ),
     "ContactNotFound": ("This contact does not exist.", "Diesen Kontakt gibt es nicht."),
     "TagNotFound": ("This tag does not exist.", "Dieses Tag gibt es nicht."),
     "FieldNotFound": ("This data field does not exist.", "Dieses Datenfeld gibt es nicht."),
     "OptInNotFound": ("This opt-in process does not exist.", "Diesen Opt-in-Prozess gibt es nicht."),
-    "NotFound": ("There is no such entry.", "Diesen Eintrag gibt es nicht."),
     "Conflict": ("This name is taken already.", "Diesen Namen gibt es schon."),
-    "RateLimited": (
-        "Too many requests at once. Please try again in a moment.",
-        "Zu viele Anfragen auf einmal. Bitte versuchen Sie es gleich noch einmal.",
-    ),
-    "ServerError": (
-        "KlickTipp has a problem at the moment. Please try again later.",
-        "KlickTipp hat gerade eine Störung. Bitte versuchen Sie es später noch einmal.",
-    ),
     "AddressUnsubscribed": (
         "This e-mail address has unsubscribed and cannot be added again.",
         "Diese E-Mail-Adresse wurde abgemeldet und kann nicht wieder eingetragen werden.",
@@ -120,10 +90,8 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def user_message(names: Iterable[str], language: Literal["en", "de"], details: Mapping[str, str]) -> str:
-    """The message of the first name that has one, with the field and the reason where the vendor gave them."""
-    english, german = next(MESSAGES[name] for name in names if name in MESSAGES)
-    message = german if language == "de" else english
+def with_reason(message: str, details: Mapping[str, str]) -> str:
+    """The message with the field and the reason where the vendor gave them."""
     label = details.get("field") or details.get("name")
     if label and details.get("reason"):
         return f"{message} {label}: {details['reason']}"

@@ -116,7 +116,8 @@ class WebhookApp:
         max_body: Bytes of a body beyond which it is refused.
 
     Raises:
-        ConfigError: The token or its parameter's name is empty, or an alias does not stand for anything.
+        ConfigError: The handler cannot be called, the token or its parameter's name is no text or empty, or an alias
+            does not stand for anything.
     """
 
     def __init__(
@@ -128,8 +129,7 @@ class WebhookApp:
         aliases: Mapping[str, str] | None = None,
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
-        if not token_parameter:
-            raise ConfigError("the name of the parameter with a webhook receiver's token must not be empty")
+        _check_receiver(handler, token, token_parameter)
         try:
             self._token = TokenCheck(token)
         except CoreConfigError as error:
@@ -151,6 +151,16 @@ class WebhookApp:
         if not any(matches):
             raise NotAuthentic("the delivery's token is missing or wrong")
         return _event(parameters, self._meanings)
+
+
+def _check_receiver(handler: object, token: object, token_parameter: object) -> None:
+    """Refuse what callers without types hand over, such as the None of a variable that is not set."""
+    if not callable(handler):
+        raise ConfigError("handler must be a function that takes a WebhookEvent")
+    if not isinstance(token, str | Secret):
+        raise ConfigError(f"token must be a text or a Secret, not {type(token).__name__}")
+    if not isinstance(token_parameter, str) or not token_parameter:
+        raise ConfigError("token_parameter must be the name of the parameter or header with the token, not empty")
 
 
 def _meanings(aliases: Mapping[str, str] | None) -> Mapping[str, str]:

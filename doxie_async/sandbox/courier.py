@@ -56,7 +56,7 @@ class Courier:
 
     async def _call(self, endpoint: EndpointRecord, webhook: Webhook) -> tuple[int | None, str | None]:
         """The status of the receiver's answer, or what went wrong."""
-        username, password = endpoint.attributes.get("username"), endpoint.attributes.get("password")
+        username, password = (endpoint.attributes.get(name) or "" for name in ("username", "password"))
         headers = {"content-type": "application/json"}
         if username:
             headers["authorization"] = basic_header(str(username), str(password))

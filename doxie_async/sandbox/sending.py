@@ -124,14 +124,14 @@ def _event(store: Store, ask: Ask, kind: EventType) -> StoredEvent:
 def _payload(ask: Ask, event: StoredEvent) -> Mapping[str, object]:
     payload = ask.payload()
     for name in event.required:
-        if payload.get(name) in {None, ""}:
+        if payload.get(name) in (None, ""):
             raise _missing(name)
     return payload
 
 
 def _required(payload: Mapping[str, object], name: str) -> str:
     value = payload.get(name)
-    if value in {None, ""}:
+    if not isinstance(value, str | int) or value == "":
         raise _missing(name)
     return str(value)
 

@@ -91,7 +91,7 @@ def _time_range(ask: Ask, today: date) -> tuple[date, date]:
             first = date.fromisoformat(wanted).replace(day=1)
             return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         first, last = (date.fromisoformat(ask.query.get(name, "")) for name in ("start_date", "end_date"))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Refused(422, Text.BAD_RANGE) from None
     if last < first:
         raise Refused(422, Text.BAD_RANGE)

@@ -5,11 +5,12 @@ In pytest, `pytest_plugins = ["doxie_async.testing.plugin"]` in your `conftest.p
 """
 
 from doxie_async.testing.assertions import assert_messages, assert_nothing_applied_twice
-from klickdoxie_core.testing import FrozenClock, assert_applied_once, assert_not_called
+from klickdoxie_core.testing import FrozenClock, assert_applied_once, assert_faults_met, assert_not_called
 
 __all__ = [
     "FrozenClock",
     "assert_applied_once",
+    "assert_faults_met",
     "assert_messages",
     "assert_not_called",
     "assert_nothing_applied_twice",

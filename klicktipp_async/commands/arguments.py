@@ -11,13 +11,15 @@ from klickdoxie_core.command_line import broken_off, positive_int
 from klickdoxie_core.options import UNSET, Unset
 from klickdoxie_core.table.sql import given_query
 from klicktipp_async.crm import Mapping
+from klicktipp_async.crm.targets import is_country
 from klicktipp_async.errors import ConfigError
 
 _NO_FILE: Final = Path("query")
 """What a job without a file is called."""
 EXIT_CODES: Final = (
     "Exit codes: 0 all is well, 1 some rows did not arrive, 2 wrong usage, 3 the credentials were refused, 4 stopped "
-    "before the end, and --resume goes on, 130 broken off by Ctrl-C with nothing to resume."
+    "before the end, and --resume goes on, 5 the service, a database or the disk failed, 130 broken off by Ctrl-C with "
+    "nothing to resume."
 )
 """For the end of a command's help."""
 _OPT_IN_NEEDED: Final = """\
@@ -54,6 +56,11 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     )
     add("--resume", action="store_true", help="go on with a job that was broken off")
     add(
+        "--retry-failed",
+        action="store_true",
+        help="go on as --resume does, and send the failed rows again, once the cause was mended in the account",
+    )
+    add(
         "--journal",
         type=Path,
         metavar="PATH",
@@ -85,12 +92,18 @@ def job_options(options: argparse.Namespace) -> dict[str, Any]:
         "encoding": options.encoding,
         "separator": options.delimiter,
         "limit": options.limit,
-        "resume": options.resume,
+        "resume": goes_on(options),
+        "retry_failed": options.retry_failed,
         "errors": options.errors or (None if query is None else Path(f"{options.file}.errors.csv")),
         "concurrency": options.concurrency,
         "language": options.language,
         "as_json": options.json,
     }
+
+
+def goes_on(options: argparse.Namespace) -> bool:
+    """Whether an earlier job is to be gone on with."""
+    return bool(options.resume or options.retry_failed)
 
 
 def journal(options: argparse.Namespace) -> Path:
@@ -132,6 +145,14 @@ def not_empty(text: str) -> str:
     """A text of at least one character, as the type of an argument."""
     if not text:
         msg = "must not be empty"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def country(text: str) -> str:
+    """The calling code of a country, as the type of an argument."""
+    if not is_country(text):
+        msg = "must be a calling code without + or zeros, such as 49"
         raise argparse.ArgumentTypeError(msg)
     return text
 

@@ -148,7 +148,9 @@ async def _credentials(kt: KlickTipp) -> Check:
 async def _plan(kt: KlickTipp) -> Check:
     try:
         return plan(await kt.account.get())
-    except NotFound:
+    except (NotFound, DecodeError) as error:
+        if error.status != 404:
+            raise
         # The operation is not documented, and nothing else depends on it.
         return Check(name="plan", state=State.WARNING, said="the service does not tell; look it up in KlickTipp")
 
@@ -190,7 +192,10 @@ def network(variables: Mapping[str, str]) -> Check:
     given = [name for name in _NETWORK_VARIABLES if variables.get(name) or variables.get(name.lower())]
     if not given:
         return Check(name="proxies", said="the environment names none")
-    said = f"{', '.join(given)} set, but not used here; where a proxy is needed, hand an httpx client to the SDK"
+    said = (
+        f"{', '.join(given)} set, but not used: commands take no proxy and no certificates from the environment; where "
+        "they are needed, write a program that hands an HTTP client of its own to the SDK"
+    )
     return Check(name="proxies", state=State.WARNING, said=said)
 
 
@@ -230,8 +235,9 @@ def plan(account: Account) -> Check:
     customer = account.extra.get("customerData")
     product = cast("Mapping[str, object]", customer).get("product") if isinstance(customer, Mapping) else None
     told = [f"product {mask(str(product))}"] if product else []
-    told += [] if account.tier is None else [f"up to {account.tier:,} contacts"]
-    said = ", ".join(told) or "the account tells neither product nor size"
+    # A name rather than a size: in some accounts it is far below the number of contacts.
+    told += [] if account.tier is None else [f"tier {account.tier}"]
+    said = ", ".join(told) or "the account tells neither product nor tier"
     if account.status not in {_ACTIVE, None}:
         return Check(name="plan", state=State.WARNING, said=f"{said}; the account is not active, look into KlickTipp")
     access = account.extra.get("access")

@@ -1,11 +1,4 @@
-"""`klicktipp export`: contacts as a CSV file that a German Excel opens.
-
-A spreadsheet takes some cells for formulas, and what stands in a contact comes from strangers. A cell that starts with
-`=`, `@`, a tab or a line break gets an apostrophe in front, and so does one that starts with `+` or `-` unless nothing
-but digits, spaces and `( ) / . , -` follow, as in `+49 (0)221 123-45` and `-12,50`. Apostrophes in front of such a
-start get one more. To read a file back, take one apostrophe off each cell that starts with apostrophes and such a
-start; every other cell stands as it is in the account.
-"""
+"""`klicktipp export`: contacts as a CSV file that a German Excel opens, and that `klicktipp import` reads back."""
 
 from __future__ import annotations
 
@@ -13,14 +6,14 @@ import argparse
 import codecs
 import contextlib
 import csv
+import datetime as dt
 import enum
 import io
 import os
-import re
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,10 +22,12 @@ import attrs
 from klickdoxie_core import Effect, bulk, command_line
 from klickdoxie_core.command_line import BROKEN_OFF, OK
 from klickdoxie_core.redact import mask
+from klickdoxie_core.table.guard import guarded
 from klicktipp_async.client import KlickTipp
+from klicktipp_async.commands import arguments
 from klicktipp_async.commands.account import CREDENTIALS, add_account_options, client_from
+from klicktipp_async.commands.export_fields import Fields, chosen, wishes
 from klicktipp_async.errors import ConfigError, NotFound
-from klicktipp_async.field_schema import field_key
 from klicktipp_async.models.contact import Bounce, Contact, ContactStatus
 
 _OWN: Final[Mapping[str, Callable[[Contact], object]]] = {
@@ -48,14 +43,14 @@ _OWN: Final[Mapping[str, Callable[[Contact], object]]] = {
 }
 _TAGS: Final = "tags"
 
-# Full-width signs count too: some spreadsheets read them as the plain ones.
-_FORMULA = re.compile(r"'*(?:[=@＝＠\t\r\n]|[+\-＋－](?![0-9 ()/.,\-]*\Z))")
-
 _DESCRIPTION = f"""\
-Write contacts as CSV: id, address, number, status and dates, data fields as the service keeps them (its dates are
-seconds since 1970), and the names of the manual tags, parted by "|". Rows come in no particular order; a contact that
-is deleted meanwhile is left out. Cells that a spreadsheet would take for formulas get an apostrophe in front.
-{CREDENTIALS}"""
+Write contacts as CSV: id, address, number, status and dates, data fields, and the names of the manual tags, parted by
+"|". Rows come in no particular order; a contact that is deleted meanwhile is left out. Cells that a spreadsheet would
+take for formulas get an apostrophe in front, which import takes off again. The service does not tell what a data field
+of your own holds: name a form, as in "Termin:datetime", or its dates are seconds since 1970. {CREDENTIALS}"""
+_FIELDS_HELP = """\
+the data fields to write, by key or label; or all (default). A field of your own may say how its values are written, and
+how import --map reads them: ":date", ":datetime", ":time", ":decimal", ":number", as in "all,Termin:datetime\""""
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -68,12 +63,14 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     add("--status", type=_words(ContactStatus), metavar="WORD,WORD", help=_choices(ContactStatus, "subscribed"))
     add("--bounce", type=_words(Bounce), metavar="WORD,WORD", help=_choices(Bounce, "all but hardbounce"))
     add("--tag", metavar="NAME|ID", help="only contacts with this tag; SmartTags by their id")
-    add("--fields", type=_keys, metavar="KEY,KEY", help="the data fields to write; or all (default)")
+    add("--fields", type=wishes, default="all", metavar="FIELD,FIELD", help=_FIELDS_HELP)
+    add("--raw", action="store_true", help="write data fields as the service keeps them, dates as seconds since 1970")
+    add("--timezone", type=arguments.timezone, metavar="ZONE", help="of the account (default: UTC)")
     add("--labels", action="store_true", help="head data fields with their labels instead of their keys")
     separators = (";", ",", "|", "tab")
     add("--separator", choices=separators, default=";", metavar="CHARACTER", help=f"one of {' '.join(separators)}")
     encodings = ("utf-8-sig", "utf-8", "cp1252")
-    add("--encoding", choices=encodings, default=encodings[0], help="of the file (default: %(default)s)")
+    add("--encoding", choices=encodings, help="of the file (default: utf-8-sig, and utf-8 into a pipe)")
     add_account_options(parser)
 
 
@@ -81,27 +78,28 @@ async def _export(options: argparse.Namespace) -> int:
     with _output(options.out, force=options.force) as stream:
         async with client_from(options) as kt:
             tags = await kt.tags.all()
-            layout = Layout(fields=await _fields(kt, options.fields), tags=tags, labels=options.labels)
+            timezone = options.timezone or dt.UTC
+            fields = chosen(options.fields, await kt.fields.all(), timezone=timezone, raw=options.raw)
+            layout = Layout(fields=fields, tags=tags, labels=options.labels)
+            encoding = options.encoding or ("utf-8-sig" if _is_file(stream) else "utf-8")
             ids = await _ids(kt, options, tags)
-            count = await _write(kt, ids, Sheet(stream, layout, options.separator, options.encoding), options)
-    if not ids and options.status is None:
-        # On standard error, as all that is not for the file.
-        sys.stderr.write("0 subscribed contacts; --status all takes the others, too\n")
-    if options.out is not None:
-        sys.stderr.write(f"{count:,} of {len(ids):,} contacts are in {options.out}\n")
+            sheet = Sheet(stream, layout, options.separator, encoding)
+            await _write(kt, ids, sheet, options)
+    _tell(sheet, options, len(ids), timezone)
     return OK
 
 
-async def _fields(kt: KlickTipp, wanted: Sequence[str] | None) -> Mapping[str, str]:
-    """The fields to write, key to label; raises ConfigError for one that the account does not have."""
-    known = await kt.fields.all()
-    if wanted is None:
-        return known
-    keys = [field_key(key) for key in wanted]
-    if missing := [key for key in keys if key not in known]:
-        msg = f"the account has no data field {', '.join(missing)}; `klicktipp fields` lists them"
-        raise ConfigError(msg)
-    return {key: known[key] for key in keys}
+def _tell(sheet: Sheet, options: argparse.Namespace, total: int, timezone: dt.tzinfo) -> None:
+    """Say on standard error what is not for the file."""
+    if not total and options.status is None:
+        sys.stderr.write("0 subscribed contacts; --status all takes the others, too\n")
+    for key, count in sheet.kept.items():
+        sys.stderr.write(
+            f"{count:,} values of {key} are no such dates or times in {timezone}, and stay as the service keeps them; "
+            "--timezone names the account's zone\n"
+        )
+    if options.out is not None:
+        sys.stderr.write(f"{sheet.rows:,} of {total:,} contacts are in {options.out}\n")
 
 
 async def _ids(kt: KlickTipp, options: argparse.Namespace, tags: Mapping[int, str]) -> Sequence[int]:
@@ -122,8 +120,8 @@ def _tag_id(text: str, tags: Mapping[int, str]) -> int:
     raise ConfigError(msg)
 
 
-async def _write(kt: KlickTipp, ids: Sequence[int], sheet: Sheet, options: argparse.Namespace) -> int:
-    """Write every contact that is still there, and return how many they are."""
+async def _write(kt: KlickTipp, ids: Sequence[int], sheet: Sheet, options: argparse.Namespace) -> None:
+    """Write every contact that is still there."""
 
     async def get(contact_id: int) -> Contact | None:
         try:
@@ -141,7 +139,6 @@ async def _write(kt: KlickTipp, ids: Sequence[int], sheet: Sheet, options: argpa
                     sheet.add(contact)
     finally:
         display.close()
-    return sheet.rows
 
 
 @attrs.frozen(kw_only=True)
@@ -149,32 +146,33 @@ class Layout:
     """What stands in which column.
 
     Attributes:
-        fields: The data fields, key to label.
+        fields: The data fields.
         tags: The manual tags, id to name.
         labels: Whether data fields are headed by their labels.
     """
 
-    fields: Mapping[str, str]
+    fields: Fields
     tags: Mapping[int, str]
     labels: bool = False
 
     @property
     def names(self) -> list[str]:
         """What each column is called when something is said about it."""
-        return [*_OWN, *self.fields, _TAGS]
+        return [*_OWN, *self.fields.labels, _TAGS]
 
     def head(self) -> list[str]:
         """The first row; a label that would stand there twice is followed by its key."""
         if not self.labels:
             return self.names
-        taken = Counter([*_OWN, *self.fields.values(), _TAGS, ""])
-        labels = (label if taken[label] == 1 else f"{label} ({key})".strip() for key, label in self.fields.items())
+        fields = self.fields.labels
+        taken = Counter([*_OWN, *fields.values(), _TAGS, ""])
+        labels = (label if taken[label] == 1 else f"{label} ({key})".strip() for key, label in fields.items())
         return [*_OWN, *labels, _TAGS]
 
     def row(self, contact: Contact) -> list[str]:
         """The cells of a contact."""
         own = (_text(read(contact)) for read in _OWN.values())
-        fields = (contact.fields.get(key, "") for key in self.fields)
+        fields = (self.fields.text(key, contact.fields.get(key, "")) for key in self.fields.labels)
         tags = sorted(self.tags[tag_id] for tag_id in {*contact.tags, *contact.manual_tags} if tag_id in self.tags)
         return [*own, *fields, "|".join(tags)]
 
@@ -184,6 +182,7 @@ class Sheet:
 
     Attributes:
         rows: How many contacts were written.
+        kept: How many dates and times of a field were written as the service keeps them, by its key.
 
     Raises:
         ConfigError: The encoding cannot hold a label.
@@ -199,12 +198,15 @@ class Sheet:
         delimiter = "\t" if separator == "tab" else separator
         self._writer = csv.writer(self._line, delimiter=delimiter, lineterminator="\r\n")
         self.rows = 0
+        self.kept = Counter[str]()
         self._write(layout.head(), "the heading of {}")
 
     def add(self, contact: Contact) -> None:
         """Write a contact; raises ConfigError where the encoding cannot hold one of its cells."""
         self._write(self._layout.row(contact), f"{{}} of contact {contact.id}")
         self.rows += 1
+        fields = self._layout.fields
+        self.kept.update(key for key in fields.labels if fields.is_kept(key, contact.fields.get(key, "")))
 
     def _write(self, cells: Sequence[str], place: str) -> None:
         self._writer.writerow(list(map(guarded, cells)))
@@ -224,11 +226,6 @@ class Sheet:
         return ConfigError(f"{self._encoding} cannot hold {place.format(name)}; {advice}")
 
 
-def guarded(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would take it for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
 def _fits(text: str, encoding: str) -> bool:
     """Whether the encoding can hold the text."""
     try:
@@ -239,7 +236,7 @@ def _fits(text: str, encoding: str) -> bool:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
     return "" if value is None else str(value)
 
@@ -253,6 +250,14 @@ def _standard_output() -> Generator[BinaryIO]:
     sys.stdout.flush()
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    """Whether somebody opens it later; in a pipe, the mark of UTF-8 would stand in the name of the first column."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -291,13 +296,3 @@ def _words(known: type[enum.StrEnum]) -> Callable[[str], list[str]]:
 
 def _choices(known: type[enum.StrEnum], default: str) -> str:
     return f"of {', '.join(known)}, or all (default: {default})"
-
-
-def _keys(text: str) -> list[str] | None:
-    if text == "all":
-        return None
-    keys = [key.strip() for key in text.split(",")]
-    if not all(keys):
-        msg = "must be keys parted by commas, or all"
-        raise argparse.ArgumentTypeError(msg)
-    return list(dict.fromkeys(keys))

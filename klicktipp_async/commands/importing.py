@@ -31,14 +31,22 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     add("--tag", action="append", default=[], metavar="NAME", help="a tag for every contact; repeatable")
     add("--tag-separator", metavar="CHARACTERS", type=arguments.not_empty, help="what parts tags in a cell")
     add("--timezone", type=arguments.timezone, metavar="ZONE", help="of the account, such as Europe/Berlin")
+    add(
+        "--country",
+        type=arguments.country,
+        metavar="CODE",
+        help="the country of SMS numbers that do not name theirs, such as 49 for 0170 …; without it they fail",
+    )
     add("--dry-run", action="store_true", help="read and check everything, send nothing")
     arguments.add_job(parser)
     add_account_options(parser)
 
 
 async def _import(options: argparse.Namespace) -> int:
-    if options.dry_run and options.resume:
-        raise ConfigError("--dry-run sends nothing, so that there is nothing to go on with; leave out --resume")
+    if options.dry_run and arguments.goes_on(options):
+        raise ConfigError(
+            "--dry-run sends nothing, so that there is nothing to go on with; leave out --resume and --retry-failed"
+        )
     mapping = Mapping.from_pairs(options.map) if options.map else None
     job = FileJob(
         **arguments.job_options(options),
@@ -55,5 +63,9 @@ async def _import(options: argparse.Namespace) -> int:
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
-    given = {"tag_separators": options.tag_separator, "timezone": options.timezone}
+    given = {
+        "tag_separators": options.tag_separator,
+        "timezone": options.timezone,
+        "country": options.country,
+    }
     return {name: value for name, value in given.items() if value is not None}

@@ -17,7 +17,8 @@ from klicktipp_async.commands.source import EVERYDAY
 from klicktipp_async.commands.words import number, word
 from klicktipp_async.crm import Action, SyncPlan, SyncReport, Target
 from klicktipp_async.crm import Mapping as ColumnMapping
-from klicktipp_async.crm.reasons import Language
+from klicktipp_async.crm.plan_page_texts import NAMES
+from klicktipp_async.crm.reasons import Language, Reason
 from klicktipp_async.crm.rows import WRITING
 
 _OUTCOMES = {
@@ -126,13 +127,15 @@ def _target(target: Target) -> str:
     return target.field if target.type is None else f"{target.field}:{target.type.name.lower()}"
 
 
-def plan_text(plan: SyncPlan, language: Language) -> str:
-    """What is going to happen, for people."""
+def plan_text(plan: SyncPlan, language: Language, labels: Mapping[str, str]) -> str:
+    """What is going to happen, for people; `labels` are those of the data fields, by their keys."""
     lines = [_line(plan.counts[action], action.value, language) for action in _ACTIONS if plan.counts[action]]
     if settled := sum(plan.counts[action] for action in WRITING) - plan.left:
         lines.append(_line(settled, "settled", language))
-    lines += _counted("why", plan.reasons, language)
-    lines += _counted("changes", plan.changes, language)
+    lines += _causes("why", plan.causes, language)
+    if plan.changes:
+        told = (f"{_label(key, language, labels)} {number(n, language)}" for key, n in plan.changes.most_common())
+        lines.append(f"{word('changes', language)}: {', '.join(told)}")
     if plan.new_tags:
         lines.append(f"{word('new_tags', language)}: {number(len(plan.new_tags), language)}")
         lines += [f"  + {name}" for name in plan.new_tags]
@@ -147,6 +150,7 @@ def plan_json(plan: SyncPlan) -> Mapping[str, object]:
         "left": plan.left,
         "actions": {action.name.lower(): plan.counts[action] for action in _ACTIONS},
         "reasons": dict(plan.reasons.most_common()),
+        "causes": _causes_json(plan.causes),
         "changes": dict(plan.changes.most_common()),
         "new_tags": list(plan.new_tags),
     }
@@ -163,6 +167,8 @@ class Summary:
         errors: The error file; None if every row arrived.
         earlier_errors: What was done with the error file of an earlier run; None if nothing was.
         rows_file: The report with every row; None if none was asked for.
+        stopped: Why it stopped before its end; empty if it did not.
+        limited: Whether that was because of too many requests.
     """
 
     report: SyncReport
@@ -171,6 +177,8 @@ class Summary:
     errors: Path | None
     earlier_errors: Fate | None = None
     rows_file: Path | None
+    stopped: str = ""
+    limited: bool = False
 
     @property
     def failed(self) -> int:
@@ -200,18 +208,28 @@ class Summary:
         """For people."""
         lines = [_line(n, name, language) for name, n in self.figures().items() if n or name in _ALWAYS]
         lines.append(f"{number(self.seconds, language, '.1f'):>9}  {word('seconds', language)}")
-        lines += _counted("why", self.report.reasons, language)
+        lines += _causes("why", self.report.causes, language)
+        lines += _causes("why_left", self.report.unsent, language)
         if self.errors:
             lines.append(f"{word('errors', language)} {self.errors}")
         if self.earlier_errors:
             lines.append(word(f"errors_{self.earlier_errors}", language))
         if self.rows_file:
             lines.append(f"{word('report', language)} {self.rows_file}")
+        if self.limited:
+            lines.append(word("slower", language))
         if self.report.left:
-            lines.append(word("unfinished", language))
+            lines.append(word(self._how_to_go_on, language))
         elif self.report.unknown:
             lines.append(word("doubt_kept", language))
         return "\n".join(lines)
+
+    @property
+    def _how_to_go_on(self) -> str:
+        """The name of the sentence that tells what to do after a stop."""
+        if not self.report.failed:
+            return "unfinished"
+        return "unfinished_failed" if self.report.arrived else "unfinished_nothing"
 
     def as_json(self) -> Mapping[str, object]:
         """For machines."""
@@ -219,6 +237,8 @@ class Summary:
             "event": "summary",
             **self.figures(),
             "reasons": dict(self.report.reasons.most_common()),
+            "causes": _causes_json(self.report.causes),
+            "stopped": self.stopped or None,
             "seconds": round(self.seconds, 3),
             "errors": str(self.errors) if self.errors else None,
             "earlier_errors": self.earlier_errors,
@@ -230,10 +250,26 @@ def _line(count: int, name: str, language: Language) -> str:
     return f"{number(count, language):>9}  {word(name, language)}"
 
 
-def _counted(name: str, counts: Counter[str], language: Language) -> list[str]:
-    """A line with what is counted, the most frequent first; none where there is nothing."""
-    told = ", ".join(f"{what} {number(count, language)}" for what, count in counts.most_common())
-    return [f"{word(name, language)}: {told}"] if told else []
+def _causes(name: str, causes: Counter[Reason], language: Language) -> list[str]:
+    """A line for each cause, the most frequent first; none where there is nothing."""
+    lines: list[str] = []
+    for cause, count in causes.most_common():
+        rows = word("row" if count == 1 else "rows", language)
+        lines.append(f"  {cause.text(language).rstrip('.')}: {number(count, language)} {rows}")
+    return [f"{word(name, language)}:", *lines] if lines else []
+
+
+def _causes_json(causes: Counter[Reason]) -> Sequence[Mapping[str, object]]:
+    return [
+        {"code": cause.code, "column": cause.column, "reason": cause.english, "rows": count}
+        for cause, count in causes.most_common()
+    ]
+
+
+def _label(key: str, language: Language, labels: Mapping[str, str]) -> str:
+    """What people call a data field, the address or the number of a contact."""
+    english, german = NAMES.get(key, (key, key))
+    return labels.get(key, "").strip() or (german if language == "de" else english)
 
 
 def _in_one_line(name: str) -> str:

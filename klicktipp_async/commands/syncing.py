@@ -16,8 +16,12 @@ from klicktipp_async.errors import ConfigError
 
 _PAGES: Final = frozenset({".html", ".htm"})
 _REPORT_HELP: Final = """\
-what became of each row (default: FILE.csv.report.csv). Without --apply a name such as plan.html gets the plan, as a
-page for people who have to say yes to it; it holds personal data"""
+what became of each row (default: FILE.csv.report.csv). Without --apply it tells what is planned for each, where it is
+named; a name such as plan.html gets the plan as a page for people who have to say yes to it. Both hold personal data"""
+_IDS_HELP: Final = """\
+the file that finds contacts by the CRM's id (default: beside the journal, with the ending .ids). The first plan reads
+every contact of the account for it. Name the same one in each sync, or the same --journal, where FILE.csv has another
+name each time: or every contact is read again"""
 
 
 def add_sync(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +51,7 @@ def add_sync(parser: argparse.ArgumentParser) -> None:
     )
     add("--tag", action="append", default=[], metavar="NAME", help="a tag for every contact; repeatable")
     add("--report", type=Path, metavar="PATH", help=_REPORT_HELP)
+    add("--ids", type=Path, metavar="PATH", help=_IDS_HELP)
     add("--report-language", choices=("en", "de"), help="of plan.html at first (default: the browser's)")
     arguments.add_job(parser)
     add_account_options(parser)
@@ -57,7 +62,7 @@ def _example_mapping() -> str:
 
 
 def _sends(options: argparse.Namespace) -> bool:
-    return bool(options.apply or (options.resume and not options.plan))
+    return bool(options.apply or (arguments.goes_on(options) and not options.plan))
 
 
 def _after_ctrl_c(options: argparse.Namespace) -> tuple[int, str]:
@@ -66,6 +71,8 @@ def _after_ctrl_c(options: argparse.Namespace) -> tuple[int, str]:
 
 
 async def _sync(options: argparse.Namespace) -> int:
+    if options.plan and options.retry_failed:
+        raise ConfigError("--plan sends nothing, so that nothing can be sent again; leave out --retry-failed")
     mapping = Mapping.from_toml(options.mapping)
     send = _sends(options)
     report, page = _report_and_page(options, send=send)
@@ -81,12 +88,13 @@ async def _sync(options: argparse.Namespace) -> int:
         report=report,
         page=page,
         page_language=options.report_language,
+        ids=options.ids,
     )
     async with client_from(options) as kt:
         return await run_file(kt, job)
 
 
-def _report_and_page(options: argparse.Namespace, *, send: bool) -> tuple[Path, Path | None]:
+def _report_and_page(options: argparse.Namespace, *, send: bool) -> tuple[Path | None, Path | None]:
     """Where the rows are told, and where the plan goes as a page; None for nowhere.
 
     Raises:
@@ -95,10 +103,10 @@ def _report_and_page(options: argparse.Namespace, *, send: bool) -> tuple[Path, 
     named: Path | None = options.report
     usual = Path(f"{options.file}.report.csv")
     if named is None or named.suffix.lower() not in _PAGES:
-        return named or usual, None
+        return named or (usual if send else None), None
     if send:
         raise ConfigError(
             f"{named} is the name of a page, which shows a plan before it is carried out; write it with --plan, and "
             "give the report of --apply another name, such as report.csv"
         )
-    return usual, named
+    return None, named

@@ -26,6 +26,14 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "das ist der Plan, er bleibt aufgehoben: --apply führt ihn aus; nichts wurde gesendet",
     ),
     "why": ("why not", "warum nicht"),
+    "why_left": ("why not yet", "warum noch nicht"),
+    "row": ("row", "Zeile"),
+    "reading": ("reading contacts", "Kontakte werden gelesen:"),
+    "of": ("of", "von"),
+    "slower": (
+        "the service takes no more requests at a time: --rate N sends N a second at the most",
+        "der Dienst nimmt nicht mehr Anfragen auf einmal: --rate N sendet höchstens N in der Sekunde",
+    ),
     "changes": ("changes by field", "Änderungen je Feld"),
     "seconds": ("seconds", "Sekunden"),
     "errors": ("the rows that did not arrive are in", "die nicht angekommenen Zeilen stehen in"),
@@ -39,11 +47,21 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "settled": ("settled by an earlier run", "von einem früheren Lauf erledigt"),
     "report": ("what became of each row is in", "was aus jeder Zeile wurde, steht in"),
+    "planned_in": ("what is planned for each row is in", "was für jede Zeile geplant ist, steht in"),
     "page": ("the plan to look at is in", "der Plan zum Ansehen steht in"),
     "stopped": ("stopped before the end", "vor dem Ende angehalten"),
     "unfinished": (
         "stopped before the end: the same command with --resume goes on",
         "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter",
+    ),
+    "unfinished_failed": (
+        "stopped before the end: the same command with --resume goes on, with --retry-failed also with the failed rows",
+        "vor dem Ende angehalten: derselbe Befehl macht mit --resume weiter, mit --retry-failed auch mit den "
+        "fehlgeschlagenen Zeilen",
+    ),
+    "unfinished_nothing": (
+        "stopped before the end, and nothing has arrived: once the cause is mended, the same command begins anew",
+        "vor dem Ende angehalten, und nichts ist angekommen: Ist die Ursache behoben, beginnt derselbe Befehl von vorn",
     ),
     "plan_unfinished": (
         "stopped before the end of the plan, and nothing was sent: --plan --resume goes on",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import attrs
 
 from klickdoxie_core.breaker import may_pass
-from klickdoxie_core.entry import Entry
+from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import Facts, SdkError, renewed
 from klickdoxie_core.errors import Interrupted as CoreInterrupted
 from klicktipp_async.client import KlickTipp
@@ -51,8 +51,11 @@ class Writer:
         self._crm_ids = ids
 
     async def write(self, entry: Entry) -> Written:
-        """Carry out the plan of a row whose turn has come for the first time."""
+        """Carry out the plan of a row whose turn has come, for the first time or after it was refused."""
         plan = plan_of(entry)
+        if entry.state is State.FAILED and plan.email is not None:
+            # The contact may have been made before what came next was refused.
+            return await self.finish(entry)
         return await (self._upsert(plan) if plan.action in MAKING else self._change(plan))
 
     async def finish(self, entry: Entry) -> Written:

@@ -15,25 +15,34 @@ from typing import Final, Generic, Self, TypeVar
 import anyio.to_thread
 
 from klickdoxie_core.entry import Entry, State
-from klickdoxie_core.errors import JobStopped, JournalError
+from klickdoxie_core.errors import JobStopped, JournalError, SdkError
 from klickdoxie_core.journal import Journal, read_header
+from klickdoxie_core.journaled import ADVICE
 from klicktipp_async.errors import FAMILY, ConfigError, KlickTippError
 
 T = TypeVar("T")
 
+_GO_ON: Final = f"{ADVICE}mend the cause and apply the plan again; retry_failed=True sends the failed rows again, too"
 # Opening a journal takes some milliseconds.
 _PAGE: Final = 2000
 
 
 @contextmanager
 def our_errors() -> Generator[None]:
-    """Let what the core says of journals and jobs be a `KlickTippError`, too."""
+    """Let what the core says of journals and jobs be a `KlickTippError`, too, with advice that fits a sync."""
     try:
         yield
     except (JournalError, JobStopped) as error:
         if isinstance(error, KlickTippError):
             raise
-        raise FAMILY[type(error)](error.message, error.facts) from error.__cause__
+        why = why_stopped(error)
+        advice = "" if why == error.message else _GO_ON
+        raise FAMILY[type(error)](why + advice, error.facts) from error.__cause__
+
+
+def why_stopped(error: SdkError) -> str:
+    """The text of an error that ended a job, without what it advises."""
+    return error.message.partition(ADVICE)[0]
 
 
 class Book:
@@ -42,21 +51,24 @@ class Book:
     Args:
         path: The journal; None for a folder of its own, which nobody else may read.
         job: What kind of job it belongs to.
+        ids: The file that remembers the ids of the CRM; None for one beside the journal.
 
     Attributes:
         path: The journal.
-        ids: The file beside it that remembers the ids of the CRM.
+        ids: The file that remembers the ids of the CRM.
         private: Whether the folder is its own.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, job: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None, job: str, ids: str | os.PathLike[str] | None = None
+    ) -> None:
         self.private = path is None
         if path is None:
             folder = tempfile.mkdtemp(prefix="klicktipp-")
             self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             path = Path(folder, "journal")
         self.path = Path(path)
-        self.ids = Path(f"{self.path}.ids")
+        self.ids = Path(ids or f"{self.path}.ids")
         self._job = job
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from klickdoxie_core.bulk import bulk
+from klickdoxie_core.progress import OnProgress
 from klicktipp_async.client import KlickTipp
 from klicktipp_async.errors import ConfigError, NotFound
 from klicktipp_async.field_schema import field_key
@@ -39,6 +40,10 @@ CREATE TEMPORARY TABLE listed (id INTEGER PRIMARY KEY);
 """
 
 
+class ReadingStopped(Exception):
+    """The reading of contacts was stopped by whoever asked for it."""
+
+
 class CrmIds:
     """Finds contacts by the id that a CRM gave them, which stands in one of their data fields.
 
@@ -52,6 +57,9 @@ class CrmIds:
         kt: A client of the account; it stays the caller's.
         field: The key of the data field, with or without the prefix `field`.
         concurrency: How many contacts are read at once.
+        on_progress: Told of the reading of contacts that the file does not know.
+        stopped: Asked while contacts are read; once it is True, what is under way is finished and kept, and `find`
+            raises ReadingStopped.
 
     Attributes:
         reads: How many contacts were read to bring the file up to date.
@@ -61,11 +69,22 @@ class CrmIds:
         ConfigError: From every method: the file is none of these, in use by another job, or on a full disk.
     """
 
-    def __init__(self, path: Path, kt: KlickTipp, field: str, *, concurrency: int = 16) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kt: KlickTipp,
+        field: str,
+        *,
+        concurrency: int = 16,
+        on_progress: OnProgress | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._path = path
         self._kt = kt
         self._field = field_key(field)
         self._concurrency = concurrency
+        self._on_progress = on_progress
+        self._stopped = stopped
         self._file = _File(path, self._field, kt.account_fingerprint)
         self._turn = anyio.Lock()
         self._updating = anyio.Lock()
@@ -95,6 +114,7 @@ class CrmIds:
 
         Raises:
             SdkError: The file could not be brought up to date. What was read stays, and the next call goes on.
+            ReadingStopped: It was stopped before the file was up to date; likewise.
         """
         if not crm_id.strip():
             return None
@@ -115,9 +135,15 @@ class CrmIds:
         async with self._updating:
             # Once more: the task that had the lock before may have done it.
             if not self._up_to_date:
+                self._check_going()
                 await self._list()
                 await self._read()
+                self._check_going()
                 self._up_to_date = True
+
+    def _check_going(self) -> None:
+        if self._stopped():
+            raise ReadingStopped
 
     async def _list(self) -> None:
         """Take new contacts into the file and those that are gone out of it."""
@@ -130,20 +156,25 @@ class CrmIds:
 
     async def _read(self) -> None:
         """Read the contacts that the file does not know; what was read is kept, whatever happens then."""
+        total = await self._run(self._file.count_unread)
+        if not total:
+            return
         done: list[tuple[int, bytes | None]] = []
         try:
-            async with (
-                aclosing(self._unread()) as unread,
-                bulk(self._read_one, unread, concurrency=self._concurrency) as outcomes,
-            ):
+            async with aclosing(self._unread()) as unread, self._reading(unread, total) as outcomes:
                 async for outcome in outcomes:
                     done.append((outcome.item, outcome.unwrap()))
+                    if self._stopped():
+                        outcomes.stop()
                     if len(done) >= _PAGE:
                         await self._run(self._file.keep, done)
                         done = []
         finally:
             with anyio.CancelScope(shield=True):
                 await self._run(self._file.keep, done)
+
+    def _reading(self, unread: AsyncGenerator[int], total: int) -> bulk[int, bytes | None]:
+        return bulk(self._read_one, unread, concurrency=self._concurrency, on_progress=self._on_progress, total=total)
 
     async def _unread(self) -> AsyncGenerator[int]:
         last = 0
@@ -240,6 +271,12 @@ class _File:
             self._db.execute("BEGIN")
             self._db.execute("DELETE FROM contact WHERE id NOT IN (SELECT id FROM listed)")
             self._db.execute("INSERT OR IGNORE INTO contact SELECT id, NULL FROM listed")
+
+    def count_unread(self) -> int:
+        """How many contacts were not read."""
+        with self._turn:
+            row: tuple[int] = self._db.execute("SELECT count(*) FROM contact WHERE crm_id IS NULL").fetchone()
+            return row[0]
 
     def unread_after(self, contact_id: int) -> list[int]:
         """The next page of contacts that were not read."""

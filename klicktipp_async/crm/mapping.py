@@ -14,7 +14,15 @@ import attrs
 
 from klicktipp_async.crm.mapping_file import Said, read_pairs, read_toml
 from klicktipp_async.crm.resolve import resolve, shared_columns
-from klicktipp_async.crm.targets import TAG_SEPARATORS, Collision, MappingError, Segments, Target, mapping_error
+from klicktipp_async.crm.targets import (
+    TAG_SEPARATORS,
+    Collision,
+    MappingError,
+    Segments,
+    Target,
+    is_country,
+    mapping_error,
+)
 from klicktipp_async.crm.wanted import Rules
 from klicktipp_async.errors import ArgumentError
 
@@ -77,6 +85,8 @@ class Mapping:
         opt_in: The opt-in process of new contacts: its id or name, or "default" for the account's own, which sends a
             confirmation mail; None where whoever uses the mapping names it.
         prefix: What the tags of segments begin with; None for that of `Segments()`.
+        country: The calling code of SMS numbers that are written as at home, such as "49" for 0170 …; None takes only
+            numbers that name their country.
 
     Raises:
         ArgumentError: No column says who a contact is, one says it twice, or a name is blank; all problems in one text.
@@ -95,6 +105,7 @@ class Mapping:
     timezone: dt.tzinfo | None = None
     opt_in: int | str | None = None
     prefix: str | None = None
+    country: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -142,6 +153,7 @@ class Mapping:
                 timezone=said.timezone,
                 opt_in=said.opt_in,
                 prefix=said.prefix,
+                country=said.country,
             )
         except ArgumentError as error:
             raise mapping_error([*said.problems, error.message], source=source) from None
@@ -211,6 +223,8 @@ class Mapping:
             yield "tag_separators must name at least one character"
         if not _is_timezone(self.timezone):
             yield "timezone must be a tzinfo, such as ZoneInfo('Europe/Berlin')"
+        if self.country is not None and not is_country(self.country):
+            yield "country must be a calling code without + or zeros, such as '49'"
 
 
 def _is_text(value: object) -> bool:

@@ -21,6 +21,7 @@ from klicktipp_async.crm.targets import (
     collision,
     field_name,
     field_type,
+    is_country,
     similar,
     yes_or_no,
 )
@@ -69,6 +70,7 @@ class Said:
     timezone: dt.tzinfo | None = None
     opt_in: int | str | None = None
     prefix: str | None = None
+    country: str | None = None
     problems: list[str] = attrs.field(factory=list[str])
     where: str = ""
 
@@ -112,15 +114,19 @@ def read_pairs(arguments: Sequence[str]) -> Said:
         else:
             said.complain(f"{argument!r} is neither COLUMN=TARGET nor a .toml file")
     if not said.columns and said.crm_id is None:
-        _complain_of_misspelled(said)
+        _complain_of_fields(said)
     return said
 
 
-def _complain_of_misspelled(said: Said) -> None:
-    """Where nothing says who a contact is, a target that is like a word for that was meant as one."""
+def _complain_of_fields(said: Said) -> None:
+    """Where nothing says who a contact is, a target that is no key may have been meant as a word for that."""
     for target in chain.from_iterable(said.fields.values()):
-        if _FIELD_KEY.fullmatch(target.field) is None and (meant := similar(target.field, _IDENTITY_WORDS)):
+        if _FIELD_KEY.fullmatch(target.field) is not None:
+            continue
+        if meant := similar(target.field, _IDENTITY_WORDS):
             said.complain(f"{target.field!r} is no target{meant}")
+        else:
+            said.complain(f"{target.field!r} is no word for who a contact is, and was taken for a data field")
 
 
 def _load(path: Path) -> _Table:
@@ -259,6 +265,15 @@ def _take_prefix(said: Said, key: str, value: object) -> None:
         said.complain(f"{key}: {error.message}")
 
 
+def _take_country(said: Said, key: str, value: object) -> None:
+    # With or without quotation marks.
+    code = str(value)
+    if is_country(code):
+        said.country = code
+    else:
+        said.complain(f"{key} must be a calling code without + or zeros, such as 49")
+
+
 def _take_opt_in(said: Said, key: str, value: object) -> None:
     if isinstance(value, int | str) and not isinstance(value, bool) and value != "":
         said.opt_in = value
@@ -327,4 +342,5 @@ _ATTRIBUTES: Final[Mapping[str, Callable[[Said, str, object], None]]] = {
     "timezone": _take_timezone,
     "opt_in": _take_opt_in,
     "prefix": _take_prefix,
+    "country": _take_country,
 }

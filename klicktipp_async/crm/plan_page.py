@@ -19,8 +19,9 @@ from klickdoxie_core.entry import State
 from klickdoxie_core.journal import Journal
 from klickdoxie_core.whole_file import whole_file
 from klicktipp_async.crm import plan_page_parts as parts
+from klicktipp_async.crm.brief_reasons import Both
 from klicktipp_async.crm.plan_page_facts import Digest
-from klicktipp_async.crm.plan_page_texts import Both, escaped, moment, number
+from klicktipp_async.crm.plan_page_texts import escaped, moment, number
 from klicktipp_async.crm.reasons import Language
 from klicktipp_async.crm.report import SyncPlan
 from klicktipp_async.crm.rows import plan_of

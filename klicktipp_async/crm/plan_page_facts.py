@@ -13,8 +13,9 @@ from klickdoxie_core.bulk import bulk
 from klickdoxie_core.entry import State
 from klickdoxie_core.journal import Journal
 from klicktipp_async.client import KlickTipp
+from klicktipp_async.crm.brief_reasons import Both
 from klicktipp_async.crm.difference import Change
-from klicktipp_async.crm.plan_page_texts import Both, clean, value
+from klicktipp_async.crm.plan_page_texts import clean, value
 from klicktipp_async.crm.reasons import Reason
 from klicktipp_async.crm.rows import Action, RowPlan, plan_of
 from klicktipp_async.errors import TagNotFound

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from klicktipp_async.crm.brief_reasons import BRIEF, Both
 from klicktipp_async.crm.plan_page_facts import Example, TagChange
-from klicktipp_async.crm.plan_page_texts import NAMES, REASONS, Both, clean, escaped, masked, number, spans
+from klicktipp_async.crm.plan_page_texts import NAMES, clean, escaped, masked, number, spans
 from klicktipp_async.crm.reasons import Reason
 from klicktipp_async.crm.report import SyncPlan
 from klicktipp_async.crm.rows import Action, RowPlan
@@ -116,7 +117,7 @@ def why(counts: Counter[str], reasons: Mapping[str, Reason]) -> str:
 
 def _reason(code: str, reasons: Mapping[str, Reason]) -> str:
     first = reasons.get(code, Reason(code, code, code))
-    text = REASONS.get(code, (first.english, first.german))
+    text = BRIEF.get(code, (first.english, first.german))
     return f'<a href="#q={quote(clean(code), safe="")}">{spans(text, 200)}</a>'
 
 

@@ -11,9 +11,10 @@ from klickdoxie_core.entry import State
 from klickdoxie_core.journal import Journal
 from klickdoxie_core.progress import Tally
 from klicktipp_async.crm import findings
+from klicktipp_async.crm.crm_ids import ReadingStopped
 from klicktipp_async.crm.difference import Difference, difference
 from klicktipp_async.crm.identity import Found, Identity
-from klicktipp_async.crm.reasons import NO_ADDRESS, TAGS_NEED_EMAIL, Reason, duplicate_of
+from klicktipp_async.crm.reasons import NO_ADDRESS, TAGS_NEED_EMAIL, Reason, duplicate_of, other_values, same_number
 from klicktipp_async.crm.reference import Reference
 from klicktipp_async.crm.report import Figures
 from klicktipp_async.crm.rows import Action, RowPlan, SourceRow, entry_of, plan_of
@@ -27,6 +28,8 @@ Given: TypeAlias = Mapping[str, object] | SourceRow
 Rows: TypeAlias = Iterable[Given] | AsyncIterable[Given]
 
 _CHUNK: Final = 250
+_NO_ROW: Final = (1 << 53) - 1
+_TAKEN: Final = "taken"
 # What the service says of this one row; anything else ends the plan, since it would be wrong for every other row, too.
 _OF_THE_ROW = (BusinessError, DecodeError, ArgumentError)
 
@@ -55,15 +58,24 @@ class Planner:
         self._concurrency = concurrency
 
     async def run(self, rows: Rows, tally: Tally, stopped: Callable[[], bool]) -> None:
-        """Plan all rows; `stopped` is asked before each chunk, and a plan that is stopped is not noted as made."""
+        """Plan all rows; `stopped` is asked before each chunk, and a plan that is stopped is not noted as made.
+
+        Rows that an earlier run has planned count as skipped.
+        """
         self._figures = Figures.of(self._journal.notes, self._rules.columns)
         await self._catch_up()
         async with aclosing(_chunks(rows)) as chunks:
             async for chunk in chunks:
                 if stopped():
                     return
-                await self._plan([row for row in chunk if row.number > self._figures.last])
-                for _ in chunk:
+                new = [row for row in chunk if row.number > self._figures.last]
+                for _ in range(len(chunk) - len(new)):
+                    tally.add(State.SKIPPED)
+                try:
+                    await self._plan(new)
+                except ReadingStopped:
+                    return
+                for _ in new:
                     tally.add(State.DONE)
                 tally.tell()
         await self._journal.note(planned=True)
@@ -78,10 +90,11 @@ class Planner:
         if not rows:
             return
         plans, wants = self._read(rows)
-        await self._refuse(plans, wants, {number: wanted.names for number, wanted in wants.items()}, duplicate_of)
+        await self._refuse_doubles(plans, wants)
         found = await self._look_up(wants)
         contacts = {number: [f"id:{each.contact.id}"] for number, each in found.items() if each.contact}
-        await self._refuse(plans, wants, contacts, findings.same_contact_as)
+        for number, first in (await self._earlier(contacts)).items():
+            plans[number] = _skipped(number, wants.pop(number), findings.same_contact_as(first))
         for number, wanted in wants.items():
             plans[number] = await self._judge(number, wanted, found[number])
         ordered = [plans[row.number] for row in rows]
@@ -104,18 +117,33 @@ class Planner:
                 wants[row.number] = read
         return plans, wants
 
-    async def _refuse(
-        self,
-        plans: dict[int, RowPlan],
-        wants: dict[int, Wanted],
-        names: Mapping[int, Sequence[str]],
-        reason: Callable[[int], Reason],
-    ) -> None:
-        """Skip the rows that mean the same as an earlier one."""
-        earlier = await self._journal.claim(list(names.items()))
-        for number, first in zip(names, earlier, strict=True):
-            if first is not None:
-                plans[number] = _skipped(number, wants.pop(number), reason(first))
+    async def _refuse_doubles(self, plans: dict[int, RowPlan], wants: dict[int, Wanted]) -> None:
+        """Skip the rows that mean the same contact as an earlier one, or have the number of another."""
+        alike = await self._earlier({number: [wanted.content] for number, wanted in wants.items()})
+        taken = await self._earlier({number: wanted.names for number, wanted in wants.items()})
+        for number, first in taken.items():
+            wanted = wants.pop(number)
+            same = alike.get(number) == first
+            reason = duplicate_of(first) if same else await self._contradiction(number, wanted.digests)
+            plans[number] = _skipped(number, wanted, reason)
+
+    async def _contradiction(self, number: int, digests: Mapping[str, str]) -> Reason:
+        """Why a row cannot be sent beside an earlier one that wants something else under one of its names."""
+        journal = self._journal
+        # Together with a name that is taken for ever a claim only asks, and nothing is recorded for this row.
+        await journal.claim([(_NO_ROW, [_TAKEN])])
+        holders = await journal.claim([(number, [digest, _TAKEN]) for digest in digests.values()])
+        # Rows behind this one may have taken what it was refused.
+        rows = {kind: row for kind, row in zip(digests, holders, strict=True) if row is not None and row < number}
+        # The number comes last: with an id or an address in common it is the same contact.
+        kind = next(iter(rows))
+        column = self._rules.identities[kind] or ""
+        return (same_number if kind == "sms_number" else other_values)(column, rows[kind])
+
+    async def _earlier(self, names: Mapping[int, Sequence[str]]) -> dict[int, int]:
+        """The rows that have a name of an earlier one, each with that row; the others have theirs from now on."""
+        found = await self._journal.claim(list(names.items()))
+        return {number: first for number, first in zip(names, found, strict=True) if first is not None}
 
     async def _look_up(self, wants: Mapping[int, Wanted]) -> Mapping[int, Found]:
         identity = self._identity
@@ -126,6 +154,9 @@ class Planner:
             try:
                 return await identity.find(row[1])
             except _OF_THE_ROW as error:
+                if isinstance(error, DecodeError) and error.status == 404:
+                    # Somebody else than the service has answered, which says nothing of the row.
+                    raise
                 return Found(reason=findings.refused(error))
 
         found: dict[int, Found] = {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import attrs
 
+from klicktipp_async.crm.brief_reasons import BRIEF
 from klicktipp_async.field_schema import FieldType
 
 Language: TypeAlias = Literal["en", "de"]
@@ -16,18 +18,39 @@ class Reason:
     """Why a row is not taken as it is.
 
     Attributes:
-        code: A word that stays the same in every language, or the service's own number.
+        code: A word that stays the same in every language, or the service's own number. A row with several faults has
+            that of the first.
         english: The reason in English.
         german: The same in German.
+        column: The column that is at fault; None where it is no single one.
+        faults: Each fault of a row that has several; empty for a single one.
     """
 
     code: str
     english: str
     german: str
+    column: str | None = None
+    faults: tuple[Reason, ...] = ()
 
     def text(self, language: Language) -> str:
         """The reason in a language."""
         return self.german if language == "de" else self.english
+
+    def in_brief(self) -> Iterator[Reason]:
+        """Each fault in a few words that are the same for all of its rows, so that they can be counted together."""
+        for fault in self.faults or (self,):
+            english, german = BRIEF.get(fault.code, (fault.english, fault.german))
+            before = f"{fault.column}: " if fault.column and fault.code in BRIEF else ""
+            yield Reason(fault.code, before + english, before + german, fault.column)
+
+
+def all_of(faults: Sequence[Reason]) -> Reason:
+    """One reason that tells all faults of a row, each once."""
+    first, *others = dict.fromkeys(faults)
+    if not others:
+        return first
+    english, german = ("; ".join(fault.text(language) for fault in (first, *others)) for language in ("en", "de"))
+    return Reason(first.code, english, german, first.column, (first, *others))
 
 
 def cells_missing(found: int, wanted: int) -> Reason:
@@ -51,7 +74,7 @@ def cells_extra(found: int, wanted: int) -> Reason:
 
 def email_invalid(column: str) -> Reason:
     """The cell holds no e-mail address."""
-    return Reason("email_invalid", f"{column}: not an e-mail address", f"{column}: keine E-Mail-Adresse")
+    return Reason("email_invalid", f"{column}: not an e-mail address", f"{column}: keine E-Mail-Adresse", column)
 
 
 def sms_invalid(column: str) -> Reason:
@@ -60,6 +83,7 @@ def sms_invalid(column: str) -> Reason:
         "sms_invalid",
         f"{column}: not a phone number with its country, such as +49 … or 0049 …",
         f"{column}: keine Rufnummer mit Landesvorwahl wie +49 … oder 0049 …",
+        column,
     )
 
 
@@ -71,6 +95,7 @@ def sms_damaged(column: str) -> Reason:
         "are lost; export the column as text again",
         f"{column}: die Rufnummer wurde von einer Tabellenkalkulation beschädigt: Ziffern sind gerundet, oder das "
         "führende + oder Nullen fehlen; die Spalte noch einmal als Text ausgeben",
+        column,
     )
 
 
@@ -80,6 +105,7 @@ def contact_id_invalid(column: str) -> Reason:
         "contact_id_invalid",
         f"{column}: neither the id of a contact in KlickTipp nor a contact key",
         f"{column}: weder die ID eines Kontakts in KlickTipp noch ein Kontaktschlüssel",
+        column,
     )
 
 
@@ -89,6 +115,7 @@ def crm_id_invalid(column: str) -> Reason:
         "crm_id_invalid",
         f"{column}: not an id of at most 250 characters in one line, or rounded off by a spreadsheet",
         f"{column}: keine ID von höchstens 250 Zeichen in einer Zeile, oder von einer Tabellenkalkulation gerundet",
+        column,
     )
 
 
@@ -98,12 +125,13 @@ def characters_invalid(column: str) -> Reason:
         "characters_invalid",
         f"{column}: characters that cannot be encoded; was the source read in another encoding?",
         f"{column}: nicht darstellbare Zeichen; wurde die Quelle mit einer anderen Kodierung gelesen?",
+        column,
     )
 
 
 def field_invalid(column: str, why: str) -> Reason:
     """The value of a program does not fit the type of its data field."""
-    return Reason("field_invalid", f"{column}: {why}", f"{column}: passt nicht in das Datenfeld ({why})")
+    return Reason("field_invalid", f"{column}: {why}", f"{column}: passt nicht in das Datenfeld ({why})", column)
 
 
 def form_invalid(column: str, kind: FieldType | None) -> Reason:
@@ -112,7 +140,7 @@ def form_invalid(column: str, kind: FieldType | None) -> Reason:
         # Every other type takes any text that can be sent at all.
         return characters_invalid(column)
     english, german = _FORMS[kind]
-    return Reason(f"{kind.name.lower()}_invalid", f"{column}: not {english}", f"{column}: {german}")
+    return Reason(f"{kind.name.lower()}_invalid", f"{column}: not {english}", f"{column}: {german}", column)
 
 
 def tag_invalid(column: str) -> Reason:
@@ -121,6 +149,7 @@ def tag_invalid(column: str) -> Reason:
         "tag_invalid",
         f"{column}: the name of a tag is a mere number, longer than 250 characters or has more than one line",
         f"{column}: der Name eines Tags ist eine bloße Zahl, länger als 250 Zeichen oder hat mehrere Zeilen",
+        column,
     )
 
 
@@ -182,9 +211,29 @@ MARKED_IN_DOUBT = Reason(
 
 
 def duplicate_of(line: int) -> Reason:
-    """The same contact stands further up."""
+    """The same row stands further up."""
     return Reason(
         "duplicate",
         f"the same contact as in line {line}, which was taken",
         f"derselbe Kontakt wie in Zeile {line}, die genommen wurde",
+    )
+
+
+def other_values(column: str, line: int) -> Reason:
+    """A row further up means the same contact, and says something else of it."""
+    return Reason(
+        "other_values",
+        f"{column}: the same as in line {line}, which was taken; other values differ",
+        f"{column}: dasselbe wie in Zeile {line}, die genommen wurde; andere Werte weichen ab",
+        column,
+    )
+
+
+def same_number(column: str, line: int) -> Reason:
+    """A row further up means somebody else, who has the same SMS number."""
+    return Reason(
+        "sms_shared",
+        f"{column}: the same SMS number as in line {line}, which was taken; a number belongs to one contact only",
+        f"{column}: dieselbe SMS-Nummer wie in Zeile {line}, die genommen wurde; eine Nummer gehört nur einem Kontakt",
+        column,
     )

@@ -64,7 +64,8 @@ class Reference:
         """
         if named is None or named == "default":
             return None
-        found = [number for number, name in self.opt_ins.items() if named in {number, str(number), name}]
+        # The account's own has an empty name, which must not be meant by an empty text.
+        found = [number for number, name in self.opt_ins.items() if named in {number, str(number), name or None}]
         if len(found) == 1:
             return found[0]
         known = ", ".join(f"{number} ({name or DEFAULT_LABEL})" for number, name in self.opt_ins.items())

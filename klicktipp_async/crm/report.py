@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import aclosing
 from typing import Final, Self, cast
 
 import attrs
 
-from klickdoxie_core.entry import Entry, State
+from klickdoxie_core.entry import State
 from klickdoxie_core.journal import Journal
 from klicktipp_async.crm.book import Book
-from klicktipp_async.crm.rows import WRITING, Action, RowPlan, RowReport, plan_of, report_of
+from klicktipp_async.crm.reasons import Reason
+from klicktipp_async.crm.rows import WRITING, Action, RowPlan, RowReport, plan_of, recorded, report_of
 from klicktipp_async.errors import ConfigError
 
 UNSETTLED: Final = (State.PENDING, State.IN_FLIGHT, State.UNKNOWN)
@@ -29,6 +30,7 @@ class Figures:
         last: The number of the last row.
         total: How many there were.
         reasons: Why rows are skipped, by code.
+        causes: The same in brief; a row with several faults counts for each of them.
         changes: How many contacts each field changes of, by its key.
         new_tags: Tags that the account does not have yet.
         unseen: Columns of the mapping that no row has had so far.
@@ -37,6 +39,7 @@ class Figures:
     last: int = 0
     total: int = 0
     reasons: Counter[str] = attrs.field(factory=Counter[str])
+    causes: Counter[Reason] = attrs.field(factory=Counter[Reason])
     changes: Counter[str] = attrs.field(factory=Counter[str])
     new_tags: dict[str, None] = attrs.field(factory=dict[str, None])
     unseen: set[str] = attrs.field(factory=set[str])
@@ -48,6 +51,7 @@ class Figures:
             last=cast("int", notes.get("last", 0)),
             total=cast("int", notes.get("total", 0)),
             reasons=Counter(cast("Mapping[str, int]", notes.get("reasons", {}))),
+            causes=_causes(cast("Iterable[tuple[int, str, str, str, str | None]]", notes.get("causes", ()))),
             changes=Counter(cast("Mapping[str, int]", notes.get("changes", {}))),
             new_tags=dict.fromkeys(cast("Iterable[str]", notes.get("new_tags", ()))),
             unseen=set(cast("Iterable[str]", notes.get("unseen", columns))),
@@ -68,6 +72,7 @@ class Figures:
         self.total += 1
         if plan.action is Action.SKIPPED and plan.reason is not None:
             self.reasons[plan.reason.code] += 1
+            self.causes.update(plan.reason.in_brief())
         self.changes.update(change.field for change in plan.changes)
         self.new_tags.update(dict.fromkeys(missing))
         if len(self.new_tags) > MAX_NEW_TAGS:
@@ -81,6 +86,7 @@ class Figures:
             "last": self.last,
             "total": self.total,
             "reasons": dict(self.reasons),
+            "causes": [(n, why.code, why.english, why.german, why.column) for why, n in self.causes.items()],
             "changes": dict(self.changes),
             "new_tags": list(self.new_tags),
             "unseen": sorted(self.unseen),
@@ -94,6 +100,7 @@ class SyncPlan:
     Attributes:
         counts: Rows by what is going to happen; 0 for an action that no row needs.
         reasons: Why rows are skipped, by code.
+        causes: The same in a few words, with the column; a row with several faults counts for each of them.
         changes: How many known contacts change in a data field, in their `email` or `sms_number`.
         new_tags: Tags that are going to be created.
         unseen: Columns of the mapping that no row has; perhaps their names are misspelled.
@@ -104,6 +111,7 @@ class SyncPlan:
 
     counts: Mapping[Action, int]
     reasons: Counter[str]
+    causes: Counter[Reason] = attrs.field(factory=Counter[Reason])
     changes: Counter[str]
     new_tags: tuple[str, ...] = attrs.field(repr=False)
     unseen: tuple[str, ...]
@@ -137,12 +145,16 @@ class SyncReport:
     Attributes:
         counts: Rows by what was planned and what became of it; 0 for what did not happen.
         reasons: Why rows were skipped, refused, or may or may not have arrived, by code.
+        causes: The same in a few words, with the column; a row with several faults counts for each of them.
+        unsent: Why rows are left although their turn has come in this run: what may pass, such as too many requests.
         total: All rows.
         stopped: Whether it was stopped before its end; applying once more goes on.
     """
 
     counts: Mapping[tuple[Action, State], int]
     reasons: Counter[str]
+    causes: Counter[Reason] = attrs.field(factory=Counter[Reason])
+    unsent: Counter[Reason] = attrs.field(factory=Counter[Reason])
     total: int
     stopped: bool
     _book: Book = attrs.field(repr=False, eq=False, alias="book")
@@ -170,8 +182,12 @@ class SyncReport:
     @property
     def begun(self) -> bool:
         """Whether any row was sent, or may have been."""
-        settled = (State.DONE, State.FAILED, State.UNKNOWN, State.IN_FLIGHT)
-        return any(self.counts[action, state] for action in WRITING for state in settled)
+        return self._any_of(State.DONE, State.FAILED, State.UNKNOWN, State.IN_FLIGHT)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether any row was carried out, or may have been: what was sent was not all refused."""
+        return self._any_of(State.DONE, State.UNKNOWN, State.IN_FLIGHT)
 
     @property
     def skipped(self) -> int:
@@ -206,6 +222,9 @@ class SyncReport:
         """
         return self._book.rows(report_of, *states)
 
+    def _any_of(self, *states: State) -> bool:
+        return any(self.counts[action, state] for action in WRITING for state in states)
+
     def _in(self, *states: State) -> int:
         return sum(number for (_, state), number in self.counts.items() if state in states)
 
@@ -219,6 +238,7 @@ async def plan_in(journal: Journal, book: Book) -> SyncPlan:
     return SyncPlan(
         counts=counts,
         reasons=figures.reasons,
+        causes=figures.causes,
         changes=figures.changes,
         new_tags=tuple(figures.new_tags),
         unseen=tuple(sorted(figures.unseen)),
@@ -243,15 +263,31 @@ async def unsent_plan_in(journal: Journal, book: Book) -> SyncPlan:
     return plan
 
 
-async def report_in(journal: Journal, book: Book, *, stopped: bool) -> SyncReport:
+async def report_in(
+    journal: Journal, book: Book, *, stopped: bool, unsent: Mapping[Reason, int] | None = None
+) -> SyncReport:
     """What has become of the plan in an open journal."""
-    found = await journal.counts()
-    reasons = Figures.of(journal.notes).reasons
+    found, figures = await journal.counts(), Figures.of(journal.notes)
     async with aclosing(journal.entries(State.FAILED, State.UNKNOWN)) as entries:
         async for entry in entries:
-            reasons[_code(entry)] += 1
+            reason = recorded(entry)
+            figures.reasons[reason.code] += 1
+            figures.causes.update(reason.in_brief())
     counts = Counter({(Action(kind), state): number for (kind, state), number in found.items()})
-    return SyncReport(counts=counts, reasons=reasons, total=counts.total(), stopped=stopped, book=book)
+    return SyncReport(
+        counts=counts,
+        reasons=figures.reasons,
+        causes=figures.causes,
+        unsent=Counter(unsent),
+        total=counts.total(),
+        stopped=stopped,
+        book=book,
+    )
+
+
+async def rows_in(journal: Journal, states: Collection[State]) -> int:
+    """How many rows of an open journal are in one of these states."""
+    return sum(number for (_, state), number in (await journal.counts()).items() if state in states)
 
 
 def is_planned(journal: Journal) -> bool:
@@ -259,5 +295,25 @@ def is_planned(journal: Journal) -> bool:
     return journal.notes.get("planned") is True
 
 
-def _code(entry: Entry) -> str:
-    return cast("Mapping[str, str]", entry.error or {}).get("code", "interrupted")
+async def is_outdated(journal: Journal, source: str, *, look_up: bool, private: bool) -> bool:
+    """Whether the plan in an open journal was made to its end and is of no use any more.
+
+    Args:
+        journal: The journal.
+        source: What tells the rows from any other; empty if nothing does.
+        look_up: Whether contacts are looked up, or added or updated without.
+        private: Whether the journal goes with the sync.
+    """
+    if not is_planned(journal):
+        return False
+    counts, left = await journal.counts(), await rows_in(journal, UNSETTLED)
+    added = {state: number for (kind, state), number in counts.items() if kind == Action.UPSERT}
+    if look_up:
+        # A contact without an address that is in doubt stays so for good; a new plan adds or updates it once more.
+        return not source or left == added.get(State.UNKNOWN, 0)
+    was_sent = bool(added.keys() - {State.PENDING})
+    return (not was_sent and not source) or (private and not left)
+
+
+def _causes(noted: Iterable[tuple[int, str, str, str, str | None]]) -> Counter[Reason]:
+    return Counter({Reason(code, english, german, column): n for n, code, english, german, column in noted})

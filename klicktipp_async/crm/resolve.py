@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # What no data field holds, by the words that people use for it.
 _ADDRESSES = {"email": "email", "e-mail": "email", "sms": "sms_number", "sms_number": "sms_number"}
 _TEXTS = frozenset({FieldType.LINE, FieldType.PARAGRAPH, FieldType.HTML})
+_LONG_TEXTS = frozenset({FieldType.PARAGRAPH, FieldType.HTML})
 _NUMBERS = frozenset({FieldType.NUMBER, FieldType.DECIMAL})
 
 
@@ -55,6 +56,7 @@ def resolve(
         tags=tuple(tag.strip() for tag in tags),
         tag_separators=mapping.tag_separators,
         timezone=mapping.timezone,
+        country=mapping.country,
     )
     problems = [*look_up.problems, *_conflicts(rules)]
     if problems:
@@ -136,20 +138,15 @@ class _LookUp:
         standard = STANDARD_FIELDS.get(key)
         if standard is None or wished is None:
             return wished or standard
-        if wished is not standard and not any({wished, standard} <= alike for alike in (_TEXTS, _NUMBERS)):
+        if standard in _TEXTS and wished in _LONG_TEXTS:
+            self.problems.append(f"{key} cannot be {_word(wished)}: it is a text of one line")
+        elif wished is not standard and not any({wished, standard} <= alike for alike in (_TEXTS, _NUMBERS)):
             self.problems.append(f"{key} cannot be {_word(wished)}: it is {_word(standard)}")
         return wished
 
 
 def _conflicts(rules: Rules) -> Iterator[str]:
-    yield from shared_columns(
-        {
-            "email": rules.email,
-            "sms_number": rules.sms_number,
-            "contact_id": rules.contact_id,
-            "crm_id": rules.crm_column,
-        }
-    )
+    yield from shared_columns(rules.identities)
     wanted: dict[str, list[str]] = {}
     for field in rules.fields:
         wanted.setdefault(field.key, []).append(repr(field.column))

@@ -153,8 +153,11 @@ def report_of(entry: Entry) -> RowReport:
 def _reason(entry: Entry, plan: RowPlan) -> Reason | None:
     if entry.state is State.SKIPPED:
         return plan.reason
-    if entry.state not in {State.FAILED, State.UNKNOWN, State.IN_FLIGHT}:
-        return None
+    return recorded(entry) if entry.state in {State.FAILED, State.UNKNOWN, State.IN_FLIGHT} else None
+
+
+def recorded(entry: Entry) -> Reason:
+    """Why a row was refused or is in doubt, out of the journal."""
     if entry.error is None:
         return findings.INTERRUPTED
     error = cast("Mapping[str, str]", entry.error)

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from klickdoxie_core.breaker import Breaker
-from klickdoxie_core.bulk import bulk
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.entry import Entry, State
-from klickdoxie_core.journal import Journal, fingerprint
+from klickdoxie_core.entry import State
+from klickdoxie_core.journal import Journal
 from klickdoxie_core.options import UNSET, Unset
-from klickdoxie_core.progress import OnProgress, Tally
+from klickdoxie_core.progress import OnProgress, Progress, Tally
 from klicktipp_async.client import KlickTipp
-from klicktipp_async.crm.apply import Writer, put_of, reason_of
+from klicktipp_async.crm.apply import Writer
 from klicktipp_async.crm.book import Book, our_errors
 from klicktipp_async.crm.crm_ids import CrmIds
 from klicktipp_async.crm.identity import Identity
+from klicktipp_async.crm.made_from import SOURCE, differing, facts_of
 from klicktipp_async.crm.mapping import Mapping as ColumnMapping
 from klicktipp_async.crm.mapping import MappingError, Segments
 from klicktipp_async.crm.planner import Planner, Rows
-from klicktipp_async.crm.reasons import Language
+from klicktipp_async.crm.reasons import Language, Reason
 from klicktipp_async.crm.reference import Reference
 from klicktipp_async.crm.report import (
     UNSETTLED,
     Figures,
     SyncPlan,
     SyncReport,
+    is_outdated,
     is_planned,
     plan_in,
     report_in,
+    rows_in,
     unsent_plan_in,
 )
-from klicktipp_async.crm.rows import Action, Written, error_of, essence, plan_of
+from klicktipp_async.crm.sending import Sending
+from klicktipp_async.crm.targets import tag_names
 from klicktipp_async.errors import ArgumentError, ConfigError
+from klicktipp_async.resources.base import check_concurrency
 
 if TYPE_CHECKING:
     from klicktipp_async.crm.wanted import Rules
 
 _JOBS: Final = {True: "klicktipp sync", False: "klicktipp import"}
-_BATCH: Final = 250
 
 
 @attrs.frozen
@@ -76,6 +79,8 @@ class ContactSync:
         journal: The file in which plan and results are kept, readable for its owner only; beside it lies a file with
             the ending `.ids`, which finds contacts by the CRM's id and is worth keeping. It holds personal data. None
             for a private folder that goes with this object.
+        crm_ids: Another place for that file, such as one for all journals of an account: what it knows of the contacts
+            is not read again. It belongs to one account and one data field, and to one job at a time.
         concurrency: Rows under way at once.
         look_up: False adds or updates every contact without looking for it first, as an import does: no contact is
             read, and whatever is wanted overwrites what is there.
@@ -83,9 +88,10 @@ class ContactSync:
         breaker: When `apply` stops by itself; None for `Breaker()`. It is probed with the list of tags unless it says
             otherwise.
         on_progress: Told of the progress of `plan` and `apply`.
+        on_reading: Told of the reading of all contacts, which comes with the first plan that needs the CRM's ids.
 
     Raises:
-        ArgumentError: `concurrency` is below 1, `tags` is a text, or nobody has named the opt-in process.
+        ArgumentError: `concurrency` is below 1, `tags` is no list of texts, or nobody has named the opt-in process.
     """
 
     def __init__(
@@ -97,16 +103,15 @@ class ContactSync:
         segments: Segments | None = None,
         tags: Sequence[str] = (),
         journal: str | os.PathLike[str] | None = None,
+        crm_ids: str | os.PathLike[str] | None = None,
         concurrency: int = 16,
         look_up: bool = True,
         find_crm_ids: bool = True,
         breaker: Breaker | None = None,
         on_progress: OnProgress | None = None,
+        on_reading: OnProgress | None = None,
     ) -> None:
-        if concurrency < 1:
-            raise ArgumentError("concurrency must be a whole number from 1")
-        if isinstance(tags, str):
-            raise ArgumentError("tags must be a list of names, not one text")
+        check_concurrency(concurrency)
         if isinstance(opt_in_id, Unset) and mapping.opt_in is None:
             raise ArgumentError(
                 "opt_in_id must name the opt-in process of new contacts, or be None for the account's own, which sends "
@@ -116,16 +121,18 @@ class ContactSync:
         self._mapping = mapping
         self._opt_in = mapping.opt_in if isinstance(opt_in_id, Unset) else opt_in_id
         self._segments = segments or (Segments() if mapping.prefix is None else Segments(mapping.prefix))
-        self._tags = tuple(tags)
+        self._tags = tag_names(tags)
         self._concurrency = concurrency
         self._look_up = look_up
         self._find_crm_ids = find_crm_ids and look_up
         chosen = breaker or Breaker()
         self._breaker = chosen if chosen.probe else attrs.evolve(chosen, probe=kt.tags.all)
         self._on_progress = on_progress
-        self._book = Book(journal, _JOBS[look_up])
+        self._on_reading = on_reading
+        self._book = Book(journal, _JOBS[look_up], crm_ids)
+        self._unsent: Counter[Reason] = Counter()
         self._account: _Account | None = None
-        self._writing: bulk[Entry, Written] | None = None
+        self._sending: Sending | None = None
         self._stopped = False
 
     async def check(self, header: Sequence[str] | None = None) -> None:
@@ -150,6 +157,23 @@ class ContactSync:
         if account is None:
             return None
         return "" if account.opt_in_id is None else account.reference.opt_ins[account.opt_in_id]
+
+    @property
+    def field_labels(self) -> Mapping[str, str]:
+        """The data fields of the account, key to label; empty before the account was read."""
+        return {} if self._account is None else self._account.reference.fields
+
+    async def made_from_another(self) -> list[str]:
+        """In what the plan that stands in the journal was made otherwise: `mapping`, `account` and so on.
+
+        Empty where nothing differs, or there is no plan. The source of the rows is left out.
+
+        Raises:
+            JournalError: The file is not a journal, or it is damaged.
+        """
+        with our_errors():
+            facts = await self._book.facts()
+        return [] if facts is None else differing(facts, self._facts(""))
 
     async def plan(self, rows: Rows, *, total: int | None = None, source: str = "") -> SyncPlan:
         """Find out what has to be written for each row. Only reads.
@@ -183,11 +207,13 @@ class ContactSync:
             tally.end()
             self._stopped = False
 
-    async def apply(self, plan: SyncPlan | None = None) -> SyncReport:
+    async def apply(self, plan: SyncPlan | None = None, *, retry_failed: bool = False) -> SyncReport:
         """Write what is planned; rows that are settled are left alone, those in doubt are looked up first.
 
         Args:
             plan: The plan to apply; None for the one that stands in the journal.
+            retry_failed: Whether rows that the service refused are sent again, as they were planned: after the cause
+                was mended in the account.
 
         Raises:
             ConfigError: There is no plan, or it was not made to its end.
@@ -195,11 +221,12 @@ class ContactSync:
             JobStopped: Going on was senseless; `report` tells how far it came.
             SdkError: The account could not be read.
         """
+        self._unsent = Counter()
         if plan is not None and not plan.made_in(self._book):
             raise ConfigError("the plan was made with another journal; apply it with the sync that made it")
         try:
             with our_errors():
-                return await self._apply()
+                return await self._apply(retry_failed=retry_failed)
         finally:
             self._stopped = False
 
@@ -211,7 +238,7 @@ class ContactSync:
         """
         with our_errors():
             async with await self._book.reopen() as journal:
-                return await report_in(journal, self._book, stopped=False)
+                return await report_in(journal, self._book, stopped=False, unsent=self._unsent)
 
     async def write_page(
         self, path: str | os.PathLike[str], *, title: str = "", language: Language | None = None
@@ -255,8 +282,8 @@ class ContactSync:
     def stop(self) -> None:
         """End a running `plan` or `apply` in good order; what is under way is finished. May be called by a signal."""
         self._stopped = True
-        if self._writing is not None:
-            self._writing.stop()
+        if self._sending is not None:
+            self._sending.stop()
 
     def close(self) -> None:
         """Remove the private folder; a journal of your own stays."""
@@ -264,22 +291,25 @@ class ContactSync:
 
     async def _plan(self, account: _Account, rows: Rows, source: str, tally: Tally) -> SyncPlan:
         async with self._book.open(self._facts(source)) as journal:
-            if await self._outdated(journal, source):
+            if await is_outdated(journal, source, look_up=self._look_up, private=self._book.private):
                 await journal.start_over()
             if not is_planned(journal):
                 await self._make(journal, account, rows, tally)
-            return await plan_in(journal, self._book)
+            plan = await plan_in(journal, self._book)
+            # An earlier run may have made tags that were new to the plan.
+            return attrs.evolve(plan, new_tags=tuple(account.reference.missing(plan.new_tags)))
 
-    async def _apply(self) -> SyncReport:
+    async def _apply(self, *, retry_failed: bool) -> SyncReport:
         facts = await self._book.facts()
         if facts is None:
             raise ConfigError("there is no plan; make one with plan()")
-        async with self._book.open(self._facts(facts.get("source", ""))) as journal:
+        async with self._book.open(self._facts(facts.get(SOURCE, ""))) as journal:
             if not is_planned(journal):
                 raise ConfigError("the plan was not made to its end; call plan() again with the same rows")
-            if left := await _left(journal):
-                await self._write(journal, left)
-            return await report_in(journal, self._book, stopped=self._stopped)
+            states = (*UNSETTLED, State.FAILED) if retry_failed else UNSETTLED
+            if await rows_in(journal, states):
+                await self._write(journal, states)
+            return await report_in(journal, self._book, stopped=self._stopped, unsent=self._unsent)
 
     async def _load(self, header: Sequence[str] | None) -> _Account:
         reference = Reference(self._kt)
@@ -301,79 +331,63 @@ class ContactSync:
         return self._account
 
     def _facts(self, source: str) -> Mapping[str, str]:
-        options = [self._opt_in, self._segments.prefix, self._tags, self._find_crm_ids]
-        return {
-            "account": self._kt.account_fingerprint,
-            "mapping": fingerprint(self._mapping.fingerprint),
-            "options": fingerprint(json.dumps(options)),
-            "source": source,
-        }
-
-    async def _outdated(self, journal: Journal, source: str) -> bool:
-        """Whether the plan in the journal was made to its end and is of no use any more."""
-        if not is_planned(journal):
-            return False
-        counts, left = await journal.counts(), await _left(journal)
-        added = {state: number for (kind, state), number in counts.items() if kind == Action.UPSERT}
-        if self._look_up:
-            # A contact without an address that is in doubt stays so for good; a new plan adds or updates it once more.
-            return not source or left == added.get(State.UNKNOWN, 0)
-        was_sent = bool(added.keys() - {State.PENDING})
-        return (not was_sent and not source) or (self._book.private and not left)
+        return facts_of(
+            account=self._kt.account_fingerprint,
+            mapping=self._mapping.fingerprint,
+            opt_in=self._opt_in,
+            prefix=self._segments.prefix,
+            tags=self._tags,
+            find_crm_ids=self._find_crm_ids,
+            source=source,
+        )
 
     async def _make(self, journal: Journal, account: _Account, rows: Rows, tally: Tally) -> None:
-        async with self._ids(account.rules) as ids:
+        def reading(progress: Progress) -> None:
+            if self._on_reading is not None:
+                self._on_reading(progress)
+            if not tally.ok:
+                # What reading takes says nothing about how long the rows will.
+                tally.begin()
+
+        async with self._ids(account.rules, reading) as ids:
             identity = Identity(self._kt, account.rules, ids) if self._look_up else None
             planner = Planner(journal, account.rules, account.reference, identity, self._concurrency)
             await planner.run(rows, tally, lambda: self._stopped)
 
-    async def _write(self, journal: Journal, left: int) -> None:
+    async def _write(self, journal: Journal, states: Collection[State]) -> None:
         account = await self._ready()
-        new_tags = Figures.of(journal.notes).new_tags
-        await account.reference.tag_ids(new_tags)
-        async with AsyncExitStack() as stack:
-            ids = await stack.enter_async_context(self._ids(account.rules))
+        await account.reference.tag_ids(Figures.of(journal.notes).new_tags)
+        async with self._ids(account.rules) as ids:
             writer = Writer(self._kt, account.rules, account.reference, account.opt_in_id, ids)
-            entries = await stack.enter_async_context(aclosing(journal.entries(*UNSETTLED)))
-            self._writing = bulk(
-                writer.write,
-                entries,
+            sending = Sending(
+                journal,
+                writer,
+                ids,
                 concurrency=self._concurrency,
-                journal=journal,
-                key=lambda entry: entry.key,
-                reconcile=writer.finish,
-                keep=essence,
                 breaker=self._breaker,
                 on_progress=self._on_progress,
-                total=left,
             )
+            self._sending, self._unsent = sending, sending.unsent
             if self._stopped:
-                self._writing.stop()
-            await self._run(self._writing, journal, ids)
-
-    async def _run(self, writing: bulk[Entry, Written], journal: Journal, ids: CrmIds | None) -> None:
-        """Let it run; reasons go into the journal in both languages, new contacts into the file of the CRM's ids."""
-        made: dict[int, str] = {}
-        try:
-            async with writing as outcomes:
-                async for outcome in outcomes:
-                    plan = plan_of(outcome.item)
-                    if outcome.error is None:
-                        made.update(put_of(plan, outcome.unwrap()))
-                    elif outcome.state is not State.PENDING and (reason := reason_of(plan, outcome.error)):
-                        await journal.settle(outcome.item.key, outcome.state, error=error_of(reason))
-                    if ids is None or len(made) >= _BATCH:
-                        made = await _put(ids, made)
-        finally:
-            self._writing = None
-        await _put(ids, made)
+                sending.stop()
+            try:
+                await sending.run(states)
+            finally:
+                self._sending = None
 
     @asynccontextmanager
-    async def _ids(self, rules: Rules) -> AsyncGenerator[CrmIds | None]:
+    async def _ids(self, rules: Rules, reading: OnProgress | None = None) -> AsyncGenerator[CrmIds | None]:
         if rules.crm_field is None or not self._find_crm_ids:
             yield None
             return
-        async with CrmIds(self._book.ids, self._kt, rules.crm_field, concurrency=self._concurrency) as ids:
+        async with CrmIds(
+            self._book.ids,
+            self._kt,
+            rules.crm_field,
+            concurrency=self._concurrency,
+            on_progress=reading,
+            stopped=lambda: self._stopped,
+        ) as ids:
             yield ids
 
 
@@ -384,15 +398,3 @@ def _told_with(first: MappingError) -> Generator[None]:
         yield
     except ConfigError as second:
         raise MappingError(f"{first.message}\n  - {second.message}") from None
-
-
-async def _left(journal: Journal) -> int:
-    """How many rows are still to be sent."""
-    return sum(number for (_, state), number in (await journal.counts()).items() if state in UNSETTLED)
-
-
-async def _put(ids: CrmIds | None, made: Mapping[int, str]) -> dict[int, str]:
-    """Let them be found by the CRM's id, and return an empty map for the next ones."""
-    if ids is not None:
-        await ids.put(made)
-    return {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -15,6 +16,7 @@ from klicktipp_async.field_schema import FieldType
 TAG_SEPARATORS: Final = ",|"
 """The characters that part names in a cell unless the mapping names others."""
 
+_COUNTRY = re.compile(r"[1-9][0-9]{0,2}")
 _TYPES = {kind.name.lower(): kind for kind in FieldType} | {kind.value: kind for kind in FieldType}
 
 
@@ -115,6 +117,20 @@ class Segments:
     def owns(self, tag_name: str) -> bool:
         """Whether a tag is one of these."""
         return tag_name.startswith(self.prefix)
+
+
+def tag_names(names: object) -> tuple[str, ...]:
+    """The names of tags in a list or another iterable; raises ArgumentError for a single text, and for no texts."""
+    listed = list(cast("Iterable[object]", names)) if isinstance(names, Iterable) else [None]
+    texts = tuple(name for name in listed if isinstance(name, str))
+    if isinstance(names, str) or len(texts) < len(listed):
+        raise ArgumentError("tags must be a list of names, not one text")
+    return texts
+
+
+def is_country(code: object) -> bool:
+    """Whether this can be the calling code of a country, such as "49"."""
+    return isinstance(code, str) and _COUNTRY.fullmatch(code) is not None
 
 
 def similar(name: str, known: Iterable[str]) -> str:

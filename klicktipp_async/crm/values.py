@@ -17,6 +17,7 @@ from klicktipp_async.field_schema import CLEAR, Clear, FieldType
 _MAX_NAME = 250
 _GERMAN_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NO_DATE = re.compile(r"0000-00-00(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?\s?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 _MOMENT = re.compile(r"([0-9.-]+)(?:T|,?\s+)(\S.*)")
 # A dot, or a blank that does not break, with three digits behind it parts thousands, as in Germany; no thousands
@@ -71,6 +72,12 @@ def read_text(text: str, kind: FieldType | None, timezone: dt.tzinfo | None) -> 
             return read_number(text)
         case _:
             return text
+
+
+def is_no_date(value: object, kind: FieldType | None) -> bool:
+    """Whether this is what databases write into a column of dates that must not be empty: 0000-00-00."""
+    of_days = kind in {FieldType.DATE, FieldType.DATETIME}
+    return of_days and isinstance(value, str) and _NO_DATE.fullmatch(value) is not None
 
 
 def in_zone(value: object, timezone: dt.tzinfo | None) -> object:
@@ -150,10 +157,14 @@ def read_email(value: object) -> str:
     return value
 
 
-def read_phone(value: object) -> str:
+def read_phone(value: object, country: str | None = None) -> str:
     """A phone number with its country, as the service stores it: 0049 and so on.
 
     What spreadsheets put around it goes, and so does the `(0)` behind the country.
+
+    Args:
+        value: What the cell holds.
+        country: The calling code of a number that begins with a single zero, such as "49"; None refuses it.
 
     Raises:
         Damaged: A spreadsheet has rounded digits off, or taken the plus or the zeros in front.
@@ -168,6 +179,8 @@ def read_phone(value: object) -> str:
     number = normalise_phone(_HOME_ZERO.sub(r"\1", text))
     if not number.startswith("0"):
         raise Damaged
+    if country is not None and not number.startswith("00"):
+        number = f"00{country}{number.removeprefix('0')}"
     if not number.startswith("00") or number.startswith("000"):
         raise ValueError("a phone number without its country")
     return number

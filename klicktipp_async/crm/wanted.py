@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import cast
 
 import attrs
@@ -45,17 +46,29 @@ class Wanted:
 
     @property
     def names(self) -> list[str]:
-        """Digests of all that says who the contact is; two rows that share one of them mean the same contact.
+        """Digests of all that says who the contact is; two rows that share one of them cannot both be sent."""
+        return list(self.digests.values())
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The same by `contact_id`, `crm_id`, `email` and `sms_number`.
 
         Letter case does not tell two addresses apart, nor the way to write it two numbers.
         """
         said = {
-            "contact": self.contact,
-            "crm": self.crm_id,
+            "contact_id": self.contact,
+            "crm_id": self.crm_id,
             "email": self.email and self.email.lower(),
-            "sms": self.sms_number and normalise_phone(self.sms_number),
+            "sms_number": self.sms_number and normalise_phone(self.sms_number),
         }
-        return [hashlib.sha256(f"{kind}:{name}".encode()).hexdigest() for kind, name in said.items() if name]
+        return {kind: _digest(f"{kind}:{name}") for kind, name in said.items() if name}
+
+    @property
+    def content(self) -> str:
+        """A digest that two rows share if they want the same of the same contact."""
+        fields = sorted(self.fields.items())
+        tags = [sorted(self.segments), sorted(self.tags), self.keeps_segments]
+        return _digest(f"row:{json.dumps([self.digests, fields, tags])}")
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +107,7 @@ class Rules:
         tags: Names of tags that every contact gets.
         tag_separators: The characters that part names in a cell.
         timezone: Where days begin and times are meant that do not name their zone; None is UTC for days only.
+        country: The calling code of SMS numbers without one; None refuses them.
         unmapped: The columns of the header that go nowhere.
     """
 
@@ -109,6 +123,7 @@ class Rules:
     tags: tuple[str, ...] = ()
     tag_separators: str = TAG_SEPARATORS
     timezone: dt.tzinfo | None = None
+    country: str | None = None
     unmapped: tuple[str, ...] = ()
 
     @cached_property
@@ -118,11 +133,20 @@ class Rules:
         return FieldSchema(types, timezone=self.timezone or dt.UTC)
 
     @property
+    def identities(self) -> Mapping[str, str | None]:
+        """The columns that say who a contact is, by what they hold; None for those that are not mapped."""
+        return {
+            "email": self.email,
+            "sms_number": self.sms_number,
+            "contact_id": self.contact_id,
+            "crm_id": self.crm_column,
+        }
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column that something is read from, each once."""
-        identities = (self.email, self.sms_number, self.contact_id, self.crm_column)
         fields = (field.column for field in self.fields)
-        named = (*identities, *fields, *self.segment_columns, *self.tag_columns)
+        named = (*self.identities.values(), *fields, *self.segment_columns, *self.tag_columns)
         return tuple(dict.fromkeys(column for column in named if column is not None))
 
     @property
@@ -148,93 +172,106 @@ class Rules:
         Args:
             row: Values by column: the texts of a file, or Python values.
         """
-        try:
-            return self._wanted(row)
-        except _Refused as refused:
-            return refused.reason
+        reading = _Reading(self, row)
+        wanted = reading.wanted()
+        if reading.faults:
+            return reasons.all_of(reading.faults)
+        return _contradiction(wanted) or wanted
 
-    def _wanted(self, row: Mapping[str, object]) -> Wanted:
-        crm_id = _identity(row, self.crm_column, values.read_crm_id, reasons.crm_id_invalid)
-        fields = self._fields(row)
-        if crm_id is not None and self.crm_field is not None:
-            fields[self.crm_field] = crm_id
-        wanted = Wanted(
-            contact=_identity(row, self.contact_id, values.read_contact, reasons.contact_id_invalid),
+
+class _Reading:
+    """A row on its way to what is wanted. A cell that cannot be taken is noted, and the others are read all the same.
+
+    Attributes:
+        faults: What is wrong with the cells.
+    """
+
+    def __init__(self, rules: Rules, row: Mapping[str, object]) -> None:
+        self._rules = rules
+        self._row = row
+        self.faults: list[Reason] = []
+
+    def wanted(self) -> Wanted:
+        rules = self._rules
+        crm_id = self._identity(rules.crm_column, values.read_crm_id, reasons.crm_id_invalid)
+        fields = self._fields()
+        if crm_id is not None and rules.crm_field is not None:
+            fields[rules.crm_field] = crm_id
+        return Wanted(
+            contact=self._identity(rules.contact_id, values.read_contact, reasons.contact_id_invalid),
             crm_id=crm_id,
-            email=_identity(row, self.email, values.read_email, reasons.email_invalid),
-            sms_number=_identity(row, self.sms_number, values.read_phone, reasons.sms_invalid),
+            email=self._identity(rules.email, values.read_email, reasons.email_invalid),
+            sms_number=self._identity(
+                rules.sms_number, partial(values.read_phone, country=rules.country), reasons.sms_invalid
+            ),
             fields=fields,
-            segments=tuple(dict.fromkeys(self._tag_names(row, self.segment_columns, self.segments.tag_name))),
-            tags=tuple(dict.fromkeys((*self.tags, *self._tag_names(row, self.tag_columns, str)))),
-            keeps_segments=not set(self.segment_columns) <= row.keys(),
+            segments=tuple(dict.fromkeys(self._tag_names(rules.segment_columns, rules.segments.tag_name))),
+            tags=tuple(dict.fromkeys((*rules.tags, *self._tag_names(rules.tag_columns, str)))),
+            keeps_segments=not set(rules.segment_columns) <= self._row.keys(),
         )
-        _check(wanted)
-        return wanted
 
-    def _fields(self, row: Mapping[str, object]) -> dict[str, str]:
-        given = (field for field in self.fields if field.column in row)
-        texts = {field.key: self._text(field, values.plain(row[field.column])) for field in given}
+    def _identity(
+        self, column: str | None, read: Callable[[object], str], fault: Callable[[str], Reason]
+    ) -> str | None:
+        value = None if column is None else values.given(self._row.get(column))
+        if column is None or value is None:
+            return None
+        try:
+            return read(value)
+        except values.Damaged:
+            self.faults.append(reasons.sms_damaged(column))
+        except ValueError:
+            self.faults.append(fault(column))
+        return None
+
+    def _fields(self) -> dict[str, str]:
+        given = (field for field in self._rules.fields if field.column in self._row)
+        texts = {field.key: self._text(field, values.plain(self._row[field.column])) for field in given}
         return {key: text for key, text in texts.items() if text is not None}
 
     def _text(self, field: FieldColumn, value: object) -> str | None:
         """The text to send for a value; None leaves the field alone."""
-        if value is None:
+        if value is None or values.is_no_date(value, field.type):
             return "" if field.clear_if_empty else None
         if not isinstance(value, str):
             return self._text_of_object(field, value)
         try:
-            meant = values.read_text(value, field.type, self.timezone)
-            return self.schema.to_wire({field.key: meant})[field.key]
+            meant = values.read_text(value, field.type, self._rules.timezone)
+            return self._rules.schema.to_wire({field.key: meant})[field.key]
         except ValueError:
-            raise _Refused(reasons.form_invalid(field.column, field.type)) from None
+            self.faults.append(reasons.form_invalid(field.column, field.type))
+            return None
 
-    def _text_of_object(self, field: FieldColumn, value: object) -> str:
-        meant = cast("FieldValue", values.in_zone(value, self.timezone))
+    def _text_of_object(self, field: FieldColumn, value: object) -> str | None:
+        meant = cast("FieldValue", values.in_zone(value, self._rules.timezone))
         try:
-            return self.schema.to_wire({field.key: meant})[field.key]
+            return self._rules.schema.to_wire({field.key: meant})[field.key]
         except ArgumentError as error:
-            raise _Refused(reasons.field_invalid(field.column, error.message)) from None
+            self.faults.append(reasons.field_invalid(field.column, error.message))
+            return None
 
-    def _tag_names(
-        self, row: Mapping[str, object], columns: Iterable[str], tag_name: Callable[[str], str]
-    ) -> Iterator[str]:
+    def _tag_names(self, columns: Iterable[str], tag_name: Callable[[str], str]) -> Iterator[str]:
         for column in columns:
             try:
-                names = values.read_names(row.get(column), self.tag_separators)
+                names = list(map(tag_name, values.read_names(self._row.get(column), self._rules.tag_separators)))
             except ValueError:
-                raise _Refused(reasons.tag_invalid(column)) from None
-            for name in map(tag_name, names):
-                if not values.is_tag_name(name):
-                    raise _Refused(reasons.tag_invalid(column))
-                yield name
+                self.faults.append(reasons.tag_invalid(column))
+                continue
+            if not all(map(values.is_tag_name, names)):
+                self.faults.append(reasons.tag_invalid(column))
+            yield from names
 
 
-class _Refused(Exception):
-    """A cell that cannot be taken, on its way out of the row."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.code)
-        self.reason = reason
-
-
-def _identity(
-    row: Mapping[str, object], column: str | None, read: Callable[[object], str], reason: Callable[[str], Reason]
-) -> str | None:
-    value = None if column is None else values.given(row.get(column))
-    if column is None or value is None:
-        return None
-    try:
-        return read(value)
-    except values.Damaged:
-        raise _Refused(reasons.sms_damaged(column)) from None
-    except ValueError:
-        raise _Refused(reason(column)) from None
-
-
-def _check(wanted: Wanted) -> None:
+def _contradiction(wanted: Wanted) -> Reason | None:
+    """What is wrong with a row whose cells are all in order."""
     if not wanted.names:
-        raise _Refused(reasons.NO_IDENTITY)
+        return reasons.NO_IDENTITY
     # A contact that is found by an id may well have an address in the account.
     found_by_id = wanted.contact is not None or wanted.crm_id is not None
     if wanted.email is None and not found_by_id and len(wanted.segments) + len(wanted.tags) > 1:
-        raise _Refused(reasons.TAGS_NEED_EMAIL)
+        return reasons.TAGS_NEED_EMAIL
+    return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -9,6 +9,7 @@ from datetime import datetime
 import attrs
 
 from klickdoxie_core import wire_name
+from klickdoxie_core.plain import left_out
 from klicktipp_async.field_schema import FieldSchema, ParsedValue, field_key
 
 
@@ -88,7 +89,7 @@ class Contact:
     campaigns_started: Times = attrs.field(factory=_times, repr=False)
     campaigns_finished: Times = attrs.field(factory=_times, repr=False)
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object], repr=False)
-    schema: FieldSchema = attrs.field(default=_NO_TYPES, repr=False, eq=False, metadata=wire_name(None))
+    schema: FieldSchema = attrs.field(default=_NO_TYPES, repr=False, eq=False, metadata=wire_name(None) | left_out())
 
     def field(self, key: str) -> ParsedValue:
         """A data field's value by its key, with or without the prefix `field`, as its type says.

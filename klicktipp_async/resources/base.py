@@ -40,6 +40,11 @@ class Client(Protocol):
         """Read the answer of a call while it comes in."""
         ...
 
+    @property
+    def deadline(self) -> float:
+        """Seconds for a whole call."""
+        ...
+
     async def pause_before_look_up(self, number: int) -> bool:
         """Wait before look-up number n of an unknown outcome; False when no more is due."""
         ...
@@ -61,6 +66,27 @@ def check_number(argument: str, number: object) -> None:
     """Refuse, by the argument's name, what is no whole number of at most 64 bits; a bool is none."""
     if isinstance(number, bool) or not isinstance(number, int) or number.bit_length() > _BITS:
         raise ArgumentError(f"{argument} must be a whole number")
+
+
+def check_contact(contact: object) -> None:
+    """Refuse an address where the id or the key of a contact is wanted; whatever else is wrong, the path says."""
+    if isinstance(contact, str) and "@" in contact:
+        raise ArgumentError(
+            "contact must be an id or a contact key, not an e-mail address; contacts.find_id(email) gives the id"
+        )
+
+
+def check_tag_id(argument: str, tag_id: object) -> None:
+    """Refuse, by the argument's name, what is no id of a tag; of a name, say how to get the id."""
+    if isinstance(tag_id, str):
+        raise ArgumentError(f"{argument} must be a whole number; tags.ensure gives the ids of tags by their names")
+    check_number(argument, tag_id)
+
+
+def check_concurrency(concurrency: object) -> None:
+    """Refuse what cannot be how many calls are under way at once."""
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise ArgumentError("concurrency must be a whole number from 1")
 
 
 class KlickTippResource(Resource):

@@ -12,14 +12,20 @@ import attrs
 
 from klickdoxie_core import UNSET, Call, Effect, Page, SdkError, Unset, bulk, by_cursor
 from klickdoxie_core.pages import Trail
-from klicktipp_async.contact_details import check_email, check_phone
+from klicktipp_async.contact_details import check_email, check_phone, normalise_phone
 from klicktipp_async.convert import Ack
 from klicktipp_async.errors import ArgumentError, DecodeError, NotFound, NotSubscribed
 from klicktipp_async.field_schema import FieldValue
 from klicktipp_async.id_stream import IdCollector, IdStream
 from klicktipp_async.models.contact import Bounce, Contact, ContactIds, ContactStatus
 from klicktipp_async.resources._settle import settle
-from klicktipp_async.resources.base import KlickTippResource, check_number
+from klicktipp_async.resources.base import (
+    KlickTippResource,
+    check_concurrency,
+    check_contact,
+    check_number,
+    check_tag_id,
+)
 
 Fields = Mapping[str, FieldValue]
 Statuses = ContactStatus | str | Iterable[ContactStatus | str] | None
@@ -46,7 +52,8 @@ class Contacts(KlickTippResource):
         """Add a contact, or update the one with this address or number (Add or Update Contact).
 
         A new contact may get a confirmation mail, so the call is never repeated blindly: when its answer is lost, the
-        contact is looked up by its address, returned if it is there as wanted, and sent again only if it is absent.
+        contact is looked up by its address, returned if it is there as wanted, and sent again only if it is absent. The
+        deadline of the call is for all of that.
 
         Args:
             email: The e-mail address; one of `email` and `sms_number` is needed.
@@ -68,9 +75,10 @@ class Contacts(KlickTippResource):
         if email is None and sms_number is None:
             raise ArgumentError("give an email or an sms_number")
         _check(email, sms_number)
-        for name, number in (("opt_in_id", opt_in_id), ("tag_id", tag_id)):
-            if number is not None:
-                check_number(name, number)
+        if opt_in_id is not None:
+            check_number("opt_in_id", opt_in_id)
+        if tag_id is not None:
+            check_tag_id("tag_id", tag_id)
         wire_fields = self._kt.field_schema.to_wire(fields) if fields else {}
         body = {"email": email, "smsnumber": sms_number, "listid": opt_in_id, "tagid": tag_id, "fields": wire_fields}
 
@@ -79,15 +87,23 @@ class Contacts(KlickTippResource):
             return self._typed(await self._post("Add or Update Contact", Contact, "/subscriber", body=sent))
 
         async def look_up(error: SdkError) -> Contact | None:
-            contact_id = await self.find_id(email) if email is not None else None
-            if contact_id is None and email is None:
+            if email is None:
                 raise error
-            return None if contact_id is None else await self._as_wanted(contact_id, tag_id, wire_fields, error)
+            contact_id = await self.find_id(email)
+            if contact_id is None:
+                return None
+            contact = await self.get(contact_id)
+            if contact.status == ContactStatus.UNSUBSCRIBED:
+                raise error
+            return await self._completed(contact, email, sms_number, tag_id, wire_fields)
 
-        return await settle(send, look_up, self._kt.pause_before_look_up) if confirm else await send()
+        if not confirm:
+            return await send()
+        return await settle(send, look_up, self._kt.pause_before_look_up, self._kt.deadline)
 
     async def get(self, contact: int | str) -> Contact:
         """A contact with all that is known of it (Get Contact). Raises `ContactNotFound`."""
+        check_contact(contact)
         path = {"contact": contact}
         return self._typed(await self._get("Get Contact", Contact, "/subscriber/{contact}", path=path))
 
@@ -111,12 +127,14 @@ class Contacts(KlickTippResource):
     ) -> None:
         """Change a contact's address, number or data fields; what is not given stays (Update Contact).
 
-        This is how an address is changed: a second `upsert` would make a second contact.
+        This is how an address is changed: a second `upsert` would make a second contact. None is sent as `null`, of
+        which the vendor does not say what it does.
 
         Raises:
             ContactNotFound: There is no such contact.
             EmailTaken, SmsNumberTaken, InvalidEmail, InvalidPhone, FieldValidationError: As their names say.
         """
+        check_contact(contact)
         given = {"newemail": email, "newsmsnumber": sms_number}
         body: dict[str, object] = {key: value for key, value in given.items() if not isinstance(value, Unset)}
         _check(None if isinstance(email, Unset) else email, None if isinstance(sms_number, Unset) else sms_number)
@@ -129,6 +147,7 @@ class Contacts(KlickTippResource):
 
     async def delete(self, contact: int | str) -> None:
         """Delete a contact for good (Delete Contact). Raises `ContactNotFound`."""
+        check_contact(contact)
         path = {"contact": contact}
         await self._delete(
             "Delete Contact", Ack, "/subscriber/{contact}", path=path, empty_ok=True, done_if=(NotFound,)
@@ -151,7 +170,7 @@ class Contacts(KlickTippResource):
 
     async def untag(self, email: str, tag_id: int) -> None:
         """Take one manual tag off (Untag Contact). Raises `ContactNotFound`, `TagNotFound`, `SmartTagProtected`."""
-        check_number("tag_id", tag_id)
+        check_tag_id("tag_id", tag_id)
         await self._write("Untag Contact", "/subscriber/untag", email, {"tagid": tag_id}, (NotFound,))
 
     async def ids(self, *, status: Statuses = None, bounce: Bounces = None) -> list[int]:
@@ -226,7 +245,7 @@ class Contacts(KlickTippResource):
             status: `ContactStatus` words, one or several; default: subscribed.
             bounce: `Bounce` words, one or several; default: all but hard bounces.
         """
-        check_number("tag_id", tag_id)
+        check_tag_id("tag_id", tag_id)
         body = {
             "tagid": tag_id,
             "status": _words("status", _MOST_USED if status is None else status, ContactStatus),
@@ -251,9 +270,7 @@ class Contacts(KlickTippResource):
         `async with kt.contacts.iter() as contacts: async for contact in contacts: …`. A contact that is deleted
         meanwhile is left out.
         """
-        check_number("concurrency", concurrency)
-        if concurrency < 1:
-            raise ArgumentError("concurrency must be a whole number from 1")
+        check_concurrency(concurrency)
         return self._iter(status, bounce, concurrency)
 
     @asynccontextmanager
@@ -263,27 +280,26 @@ class Contacts(KlickTippResource):
         ids = await self.ids(status=status, bounce=bounce)
         async with bulk(self.get, ids, concurrency=concurrency) as outcomes:
 
-            async def contacts() -> AsyncIterator[Contact]:
+            async def contacts() -> AsyncGenerator[Contact]:
                 async for outcome in outcomes:
                     if not isinstance(outcome.error, NotFound):
                         yield outcome.unwrap()
 
-            yield contacts()
+            async with aclosing(contacts()) as found:
+                yield found
 
-    async def _as_wanted(
-        self, contact_id: int, tag_id: int | None, fields: Mapping[str, str], error: SdkError
+    async def _completed(
+        self, contact: Contact, email: str, sms_number: str | None, tag_id: int | None, fields: Mapping[str, str]
     ) -> Contact:
-        """The contact, completed by calls that may be repeated and send no mail; the error if it is unsubscribed."""
-        contact = await self.get(contact_id)
-        if contact.status == ContactStatus.UNSUBSCRIBED:
-            raise error
-        if all(contact.fields.get(key) == value for key, value in fields.items()) and _has_tag(contact, tag_id):
-            return contact
-        if fields:
-            await self.update(contact_id, fields=fields)
-        if contact.email and tag_id is not None and not _has_tag(contact, tag_id):
-            await self.tag(contact.email, tag_id)
-        return await self.get(contact_id)
+        """The contact as it is wanted, completed by calls that may be repeated and send no mail."""
+        lacks_number = sms_number is not None and _number_of(contact) != normalise_phone(sms_number)
+        lacks_fields = any(contact.fields.get(key) != value for key, value in fields.items())
+        lacks_tag = tag_id is not None and tag_id not in contact.tags and tag_id not in contact.manual_tags
+        if lacks_number or lacks_fields:
+            await self.update(contact.id, sms_number=sms_number if lacks_number else UNSET, fields=fields)
+        if tag_id is not None and lacks_tag:
+            await self.tag(email, tag_id)
+        return await self.get(contact.id) if lacks_number or lacks_fields or lacks_tag else contact
 
     async def _write(
         self,
@@ -335,8 +351,8 @@ def _list_contacts(
     )
 
 
-def _has_tag(contact: Contact, tag_id: int | None) -> bool:
-    return tag_id is None or tag_id in contact.tags or tag_id in contact.manual_tags
+def _number_of(contact: Contact) -> str:
+    return normalise_phone(contact.sms_phone or "")
 
 
 def _check(email: str | None, sms_number: str | None) -> None:
@@ -359,7 +375,7 @@ def _ids(tag_ids: object) -> list[object]:
     if not ids:
         raise ArgumentError("tag_ids must name at least one tag")
     for tag_id in ids:
-        check_number("tag_ids", tag_id)
+        check_tag_id("tag_ids", tag_id)
     return ids
 
 

@@ -12,7 +12,7 @@ from klicktipp_async.errors import ArgumentError, BusinessError, Conflict, NotFo
 from klicktipp_async.models.option import Option, sorted_options
 from klicktipp_async.models.tag import Tag
 from klicktipp_async.resources._settle import settle
-from klicktipp_async.resources.base import Client, KlickTippResource, check_name, check_text
+from klicktipp_async.resources.base import Client, KlickTippResource, check_name, check_tag_id, check_text
 
 
 class Tags(KlickTippResource):
@@ -32,7 +32,7 @@ class Tags(KlickTippResource):
 
     async def get(self, tag_id: int) -> Tag:
         """A tag by its id, SmartTags too (Get Tag). Raises `TagNotFound`."""
-        return await self._get("Get Tag", Tag, "/tag/{tag_id}", path={"tag_id": tag_id})
+        return await self._get("Get Tag", Tag, "/tag/{tag_id}", path=_path(tag_id))
 
     async def create(self, name: str, *, text: str | None = None, confirm: bool = True) -> int:
         """Create a manual tag and return its id (Create Tag).
@@ -60,7 +60,9 @@ class Tags(KlickTippResource):
         async def look_up(_: SdkError) -> int | None:
             return _by_name(await self.all()).get(name)
 
-        return await settle(send, look_up, self._kt.pause_before_look_up) if confirm else await send()
+        if not confirm:
+            return await send()
+        return await settle(send, look_up, self._kt.pause_before_look_up, self._kt.deadline)
 
     async def update(self, tag_id: int, *, name: str | Unset = UNSET, text: str | Unset | None = UNSET) -> None:
         """Rename a tag or change its description; what is not given stays (Update Tag). Raises `TagNotFound`."""
@@ -71,11 +73,11 @@ class Tags(KlickTippResource):
             check_name(name)
         if text is not None and not isinstance(text, Unset):
             check_text("text", text)
-        await self._put("Update Tag", Ack, "/tag/{tag_id}", path={"tag_id": tag_id}, body=body, empty_ok=True)
+        await self._put("Update Tag", Ack, "/tag/{tag_id}", path=_path(tag_id), body=body, empty_ok=True)
 
     async def delete(self, tag_id: int) -> None:
         """Delete a tag, and take it off all contacts (Delete Tag). Raises `TagNotFound`."""
-        path = {"tag_id": tag_id}
+        path = _path(tag_id)
         await self._delete("Delete Tag", Ack, "/tag/{tag_id}", path=path, empty_ok=True, done_if=(NotFound,))
 
     async def ensure(self, names: Iterable[str]) -> dict[str, int]:
@@ -105,6 +107,13 @@ class Tags(KlickTippResource):
             if found is None:
                 raise
             return found
+
+
+def _path(tag_id: int) -> dict[str, int]:
+    # An id in digits does no harm here; a name would be looked for as an id.
+    if not (isinstance(tag_id, str) and tag_id.isdecimal()):
+        check_tag_id("tag_id", tag_id)
+    return {"tag_id": tag_id}
 
 
 def _by_name(tags: dict[int, str]) -> dict[str, int]:

@@ -4,9 +4,11 @@ In pytest, `pytest_plugins = ["klicktipp_async.testing.plugin"]` in your `confte
 `klicktipp_sandbox`, `klicktipp` and `frozen_clock`. Nothing here needs pytest.
 """
 
-from klickdoxie_core.testing import FrozenClock, assert_applied_once, assert_not_called
+from klickdoxie_core.testing import FrozenClock, assert_faults_met
 from klicktipp_async.testing.assertions import (
+    assert_applied_once,
     assert_contact,
+    assert_not_called,
     assert_not_tagged,
     assert_nothing_applied_twice,
     assert_tagged,
@@ -16,6 +18,7 @@ __all__ = [
     "FrozenClock",
     "assert_applied_once",
     "assert_contact",
+    "assert_faults_met",
     "assert_not_called",
     "assert_not_tagged",
     "assert_nothing_applied_twice",

@@ -11,7 +11,7 @@ from klickdoxie_core.auth.scheme import Grant, Scheme
 from klickdoxie_core.auth.session_cookie import SessionCookie
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.bulk import Outcome, bulk
-from klickdoxie_core.call import Call, Effect, Reader
+from klickdoxie_core.call import Call, Effect, Reader, Stream
 from klickdoxie_core.client import ApiClient, ClientOptions
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import ShapeError, Undecodable, new_converter, structure, wire_name
@@ -48,6 +48,7 @@ from klickdoxie_core.incoming import Incoming
 from klickdoxie_core.observe import Attempt, Exchange, Observer, Recording, recording
 from klickdoxie_core.options import UNSET, Limit, Options, Retry, Unset
 from klickdoxie_core.pages import Page, Pages, by_cursor, by_number
+from klickdoxie_core.plain import Json, left_out, to_dict
 from klickdoxie_core.pool import Pool
 from klickdoxie_core.progress import Progress
 from klickdoxie_core.redact import Secret
@@ -88,6 +89,7 @@ __all__ = [
     "JobStopped",
     "Journal",
     "JournalError",
+    "Json",
     "KeyPair",
     "Limit",
     "NotFound",
@@ -113,6 +115,7 @@ __all__ = [
     "SessionCookie",
     "ShapeError",
     "State",
+    "Stream",
     "Token",
     "TooLarge",
     "TransportError",
@@ -125,9 +128,11 @@ __all__ = [
     "by_cursor",
     "by_number",
     "family_of",
+    "left_out",
     "new_converter",
     "recording",
     "structure",
+    "to_dict",
     "wire_name",
 ]
 

@@ -26,6 +26,7 @@ from klickdoxie_core.errors import (
 
 _WINDOW: Final = 50
 _LONGEST_PAUSE: Final = 60.0
+_FAILING: Final = "too many calls are failing"
 # The service did not take the request, or not in this way at this time; every other 4xx is a decision.
 _PASSING_STATUSES: Final = frozenset({408, 421, 425})
 
@@ -56,6 +57,13 @@ def _seconds(instance: object, attribute: attrs.Attribute[Any], value: float) ->
         raise ArgumentError(msg)
 
 
+def _function_or_none(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    del instance
+    if value is not None and not callable(value):
+        msg = f"{attribute.name} must be an async function that reads something, not {type(value).__name__}"
+        raise ArgumentError(msg)
+
+
 @attrs.frozen(kw_only=True)
 class Breaker:
     """When a job waits or stops by itself.
@@ -64,10 +72,12 @@ class Breaker:
     cannot be written stop it at once, since every further item would fail in the same way. In an outage no item
     starts; after 1 s, 2 s, 4 s and so on up to 60 s, or when the service asked to come back, one probe goes, and a
     success ends the outage. The probe is the next item, or `probe` for items that must not be repeated; a job of such
-    items stops instead of waiting when there is no `probe`. A value out of its range raises ArgumentError.
+    items stops instead of waiting when there is no `probe`, unless they were only refused for the rate: then nothing
+    was done, and the next item is the probe. Such an item (429) is tried again in the same run, after the client's own
+    pause. A value out of its range raises ArgumentError.
 
     Attributes:
-        outages: Failures in a row that may pass (no answer, 5xx, 429 beyond the client's patience) make an outage.
+        outages: Failures in a row that may pass (no answer, 5xx, 429) make an outage.
         share: So do they with this share of the last 50 outcomes.
         same: Refusals in a row with the same code, or errors in a row of one class that is not the SDK's, that stop the
             job: a wrong mapping, or a mistake in the function, fails everything. None for never.
@@ -79,7 +89,7 @@ class Breaker:
     share: float = attrs.field(default=0.5, validator=_share)
     same: int | None = attrs.field(default=50, validator=_whole_or_none)
     max_outage: float = attrs.field(default=300.0, validator=_seconds)
-    probe: Callable[[], Awaitable[object]] | None = None
+    probe: Callable[[], Awaitable[object]] | None = attrs.field(default=None, validator=_function_or_none)
 
 
 def state_after(error: Exception, effect: Effect) -> State:
@@ -120,11 +130,13 @@ class Stop:
         reason: In words.
         error: The error that showed it.
         alike: Item after item has ended with this error, and is settled by it.
+        unprobed: There was no safe read that could have told when the outage is over.
     """
 
     reason: str
     error: Exception
     alike: bool = False
+    unprobed: bool = False
 
 
 class Circuit:
@@ -169,6 +181,8 @@ class Circuit:
         elif error is None or (isinstance(error, SdkError) and not may_pass(error)):
             self._over()
             self.saw(error)
+        elif not self._may_wait_for(error):
+            self._halt(_FAILING, error, unprobed=True)
         elif self._now() - self._began >= self._breaker.max_outage:
             self._halt(f"the outage was not over after {self._breaker.max_outage:g} s", error)
         else:
@@ -191,13 +205,17 @@ class Circuit:
             self._begin(failure)
 
     def _begin(self, error: Exception) -> None:
-        if not self._probing:
-            self._halt("too many calls are failing", error)
+        if not self._may_wait_for(error):
+            self._halt(_FAILING, error, unprobed=True)
             return
         self.outage = error
         self._began = self._now()
         self._probes = 0
         self._set_due(error)
+
+    def _may_wait_for(self, error: Exception) -> bool:
+        """Whether something may be sent to find out if it is over; what was refused for the rate was not done."""
+        return self._probing or isinstance(error, RateLimited)
 
     def _set_due(self, error: Exception) -> None:
         asked = (error.retry_after if isinstance(error, SdkError) else None) or 0.0
@@ -217,9 +235,9 @@ class Circuit:
         if self._breaker.same is not None and self._refusals >= self._breaker.same:
             self._halt(_alike(self._refusals, error), error, alike=True)
 
-    def _halt(self, reason: str, error: Exception, *, alike: bool = False) -> None:
+    def _halt(self, reason: str, error: Exception, *, alike: bool = False, unprobed: bool = False) -> None:
         if self.stop is None:
-            self.stop = Stop(reason=reason, error=error, alike=alike)
+            self.stop = Stop(reason=reason, error=error, alike=alike, unprobed=unprobed)
 
 
 def _alike(times: int, error: Exception) -> str:

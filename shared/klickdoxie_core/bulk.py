@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sized
 from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
@@ -16,8 +17,8 @@ from klickdoxie_core.breaker import Breaker, state_after
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.entry import State
-from klickdoxie_core.errors import ArgumentError, ConfigError, JobStopped
-from klickdoxie_core.journaled import Journaled, Plain
+from klickdoxie_core.errors import ArgumentError, ConfigError, JobStopped, SdkError
+from klickdoxie_core.journaled import Journaled, NotAsync, Plain, awaitable
 from klickdoxie_core.progress import OnProgress, Progress, Tally
 from klickdoxie_core.watch import Watch
 
@@ -32,6 +33,11 @@ R = TypeVar("R")
 
 _END = object()
 _USE = "use it as: async with bulk(…) as outcomes: async for outcome in outcomes"
+
+
+def _error_shown(error: Exception | None) -> str:
+    """The text of an error that is not the SDK's may be personal."""
+    return repr(error) if error is None or isinstance(error, SdkError) else type(error).__name__
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +55,7 @@ class Outcome(Generic[I, R]):
 
     item: I = attrs.field(repr=False)
     result: R | None = attrs.field(default=None, repr=False)
-    error: Exception | None = None
+    error: Exception | None = attrs.field(default=None, repr=_error_shown)
     state: State = State.DONE
 
     def unwrap(self) -> R:
@@ -66,10 +72,10 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
     the outcomes are taken. Outcomes come in no particular order. An error of a call is that item's outcome; an error
     of the source itself is raised. Leaving the block early cancels what is under way and leaves no task behind.
 
-    With a journal the job can be broken off at any point and run again with the same journal: what an earlier run
-    settled is skipped and has no outcome; what it left under way is called again if `effect` permits that, else handed
-    to `reconcile`, else it is UNKNOWN and not sent again. Calls with `Effect.ONCE` that are under way when the block is
-    left or cancelled have five seconds to finish.
+    With a journal the job can be broken off at any point and run again with the same journal, opened anew: what an
+    earlier run settled is skipped and has no outcome; what it left under way is called again if `effect` permits that,
+    else handed to `reconcile`, else it is UNKNOWN and not sent again. Calls with `Effect.ONCE` that are under way when
+    the block is left or cancelled have five seconds to finish.
 
     Args:
         call: What is done with each item.
@@ -91,7 +97,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
 
     Raises:
         ArgumentError: An argument is out of its range; an item has no key of its own and none is given.
-        ConfigError: It is iterated before it is entered, or after it was left before its end; or it is entered twice.
+        ConfigError: `call` is no async function, which is found out at the first item; it is iterated before it is
+            entered, or after it was left before its end; or it is entered twice.
         JobStopped: Raised by the iteration, after the outcomes of all that was under way: going on was senseless, or
             the job was cancelled and who takes the outcomes was not.
     """
@@ -113,8 +120,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         total: int | None = None,
         clock: Clock = Clock(),  # noqa: B008 - a frozen value
     ) -> None:
-        if concurrency < 1:
-            raise ArgumentError("concurrency must be a whole number from 1")
+        _check_kinds(items, concurrency, journal)
+        _check_functions(call=call, key=key, reconcile=reconcile, keep=keep, on_progress=on_progress)
         if reconcile is not None and journal is None:
             raise ArgumentError("reconcile needs a journal: without one nothing is known of an earlier run")
         if again and journal is None:
@@ -220,9 +227,14 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         except Exception as error:  # noqa: BLE001 - the source failed; raised to whoever takes the outcomes
             self._failure = error
             self._going = False
-        except BaseException:
+        except BaseException as error:
             self._cut_short = not self._left
-            raise
+            self._going = False
+            if not isinstance(error, anyio.get_cancelled_exc_class()):
+                raise
+            # Who was cancelled by a scope ends here. What a cancelled future raises ends the job; raised further, it
+            # would cancel the group, and with it a caller whom nobody has cancelled.
+            await anyio.lowlevel.checkpoint_if_cancelled()
         finally:
             self._workers -= 1
             self._news.give()
@@ -240,8 +252,10 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
             else:
                 # Who wants no watch pays for none of it, not even for another coroutine.
                 try:
-                    outcome = Outcome(item=item, result=await call(item))
+                    outcome = Outcome(item=item, result=await awaitable(call(item)))
                     self._tally.ok += 1
+                except NotAsync:
+                    raise
                 except Exception as error:  # noqa: BLE001 - any error of a call belongs to its item
                     outcome = self._failed(item, error)
             if outcome is not None:
@@ -261,6 +275,8 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         ran = await watch.run(item)
         if not watch.going:
             self._going = False
+        if ran is not None and isinstance(ran.error, NotAsync):
+            raise ran.error
         if ran is None or (ran.state is not State.DONE and ran.error is None):
             return None
         return Outcome(item=item, result=ran.result, error=ran.error, state=ran.state)
@@ -275,6 +291,24 @@ class bulk(Generic[I, R]):  # noqa: N801 - used like a function
         if known is None and self._left_early:
             return ConfigError(f"the block was left before the job came to its end; {_USE}")
         return known or StopAsyncIteration()
+
+
+def _check_kinds(items: object, concurrency: object, journal: object) -> None:
+    """Raise ArgumentError for what callers without types hand over, such as half of a number of processors."""
+    if not (isinstance(items, Iterable | AsyncIterable) or hasattr(items, "__getitem__")):
+        msg = f"items must be a list, an iterator or an async iterator, not {type(items).__name__}"
+        raise ArgumentError(msg)
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise ArgumentError("concurrency must be a whole number from 1")
+    if isinstance(journal, str | PathLike):
+        raise ArgumentError("journal must be an open journal: async with Journal(path, job=…) as journal")
+
+
+def _check_functions(call: object, **others: object) -> None:
+    for name, function in {"call": call, **others}.items():
+        if not callable(function) and (function is not None or name == "call"):
+            msg = f"{name} must be a function, not {type(function).__name__}"
+            raise ArgumentError(msg)
 
 
 class _Signal:

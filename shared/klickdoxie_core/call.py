@@ -6,9 +6,9 @@ import enum
 import json
 import math
 import re
-from collections.abc import AsyncIterable, Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -19,19 +19,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P_co = TypeVar("P_co", covariant=True)
 
+Query: TypeAlias = "Mapping[str, str | int | Sequence[str | int] | None]"
+"""Query parameters by name: None leaves one out, and a list or tuple repeats the name."""
+
 _HOLE = re.compile(r"\{(\w+)\}")
 # C0, DEL, C1, and lone surrogates, which no encoding can carry.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNHEADED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # HTTP libraries refuse longer URLs without a word about which value it was.
 _MAX_PLACE, _MAX_QUERY = 2000, 50_000
 # A little below the length at which Python refuses to print an int.
 _MAX_BITS = 14_000
+# A path that somebody calls by `request` is a template, too.
+_MAX_TEMPLATES = 1000
 _MAX_DEPTH = 200
-_MAX_WHERE = 100
+# More than `mask` reads of a text, since what is cut may end in half an address.
+_MAX_WHERE = 4000
 # Not a dot: a phone number behind one would look like the end of a decimal, and so escape the mask.
 _BELOW = " > "
+_NO_QUERY = "query must map texts that UTF-8 can carry to such texts, to whole numbers, or to lists of both"
 _TOO_DEEP = "a thing within itself or too many levels"
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -81,6 +90,15 @@ class Stream:
     length: int | None = None
     repeatable: bool = True
 
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> Stream:
+        """Bytes that are there already, sent as they are."""
+        return cls(open=partial(_in_one_piece, body), content_type=content_type, length=len(body))
+
+
+async def _in_one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
 
 class Reader(Protocol[P_co]):
     """Takes an answer's body in pieces, and gives out what is complete.
@@ -107,7 +125,7 @@ class Call(Generic[T]):
         template: The path with `{names}`; spans, logs and errors show it instead of the URL.
         into: The type that the answer becomes.
         path: Values for the names in the template.
-        query: Query parameters, in order.
+        query: Query parameters, in order; None leaves one out, and a list or tuple repeats the name.
         body: What is sent as JSON; None sends no body.
         form: What is sent form-encoded instead.
         stream: What is sent piece by piece instead.
@@ -115,7 +133,7 @@ class Call(Generic[T]):
         effect: Whether it may be sent again.
         auth: The name of the client's credential that signs it; None for an unsigned call.
         origin: Another scheme and host than the client's base URL.
-        empty_ok: An answer without a body is as good as one with it.
+        empty_ok: A 204 or 205, which have no body, is as good as an answer.
         reread: A read whose 2xx makes no sense is sent again; not for a login, where that may be a refusal.
         done_if: Errors that mean "done already" when an earlier attempt of the same call is in doubt.
         max_body: Bytes of the answer, unpacked, beyond which it is refused.
@@ -127,7 +145,7 @@ class Call(Generic[T]):
     template: str
     into: TypeForm[T] = attrs.field(repr=False)
     path: Mapping[str, str | int] = attrs.field(factory=dict[str, "str | int"], repr=False)
-    query: Mapping[str, str | int] | None = attrs.field(default=None, repr=False)
+    query: Query | None = attrs.field(default=None, repr=False)
     body: object = attrs.field(default=None, repr=False)
     form: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     stream: Stream | None = None
@@ -146,12 +164,15 @@ class Call(Generic[T]):
         if not _METHOD.fullmatch(self.method):
             raise ValueError("method must be an HTTP method, such as GET")
         url = (self.origin or base_url) + expand(self.template, self.path)
-        return f"{url}?{_encoded_query(self.query)}" if self.query else url
+        query = _encoded_query(self.query) if self.query else ""
+        return f"{url}?{query}" if query else url
 
 
 def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], AsyncIterable[bytes]] | None:
-    """What is sent, and the headers that say what it is."""
+    """What is sent, and the headers that say what it is; raises ValueError or TypeError for what cannot be sent."""
     if call.stream is not None:
+        if (said := _stream_fault(call.stream)) is not None:
+            raise ValueError(said)
         headers["content-type"] = call.stream.content_type
         if call.stream.length is not None:
             headers["content-length"] = str(call.stream.length)
@@ -159,6 +180,8 @@ def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], As
     if call.form is not None:
         headers["content-type"] = "application/x-www-form-urlencoded"
         return urlencode(call.form).encode("ascii")
+    if isinstance(call.body, bytes | bytearray):
+        raise TypeError("body goes out as JSON, which cannot carry bytes; a call sends them by stream=Stream.of(…)")
     if call.body is not None:
         check_json("body", call.body)
         headers["content-type"] = "application/json"
@@ -166,15 +189,42 @@ def encoded(call: Call[Any], headers: dict[str, str]) -> bytes | Callable[[], As
     return None
 
 
+def _stream_fault(stream: object) -> str | None:
+    if not isinstance(stream, Stream):
+        return f"stream must be a Stream(...), not {type(stream).__name__}"
+    length, content_type = cast("object", stream.length), cast("object", stream.content_type)
+    if not callable(stream.open):
+        return "open of Stream must be a function that starts the stream"
+    if not isinstance(content_type, str) or _UNHEADED.search(content_type):
+        return "content_type of Stream must be a text without line breaks"
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 0):
+        return "length of Stream must be a whole number from 0, or None"
+    return None
+
+
+def checked_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers; raises ValueError, which shows none of them, where one is no text or would become two lines."""
+    if not isinstance(cast("object", headers), Mapping) or not all(map(_is_header, headers, headers.values())):
+        msg = f"{name} must map names of headers to texts without line breaks"
+        raise ValueError(msg)
+    return headers
+
+
+def _is_header(name: object, value: object) -> bool:
+    if not isinstance(name, str) or not isinstance(value, str):
+        return False
+    return _HEADER_NAME.fullmatch(name) is not None and _UNHEADED.search(value) is None
+
+
 def expand(template: str, values: Mapping[str, str | int]) -> str:
     """The path with each value quoted into its place."""
     names = _names(template)
     if not names:
         return template
-    return template.format_map({name: quote(_checked(name, values[name]), safe="") for name in names})
+    return template.format_map({name: quote(_checked(name, values.get(name)), safe="") for name in names})
 
 
-@cache
+@lru_cache(_MAX_TEMPLATES)
 def _names(template: str) -> tuple[str, ...]:
     return tuple(_HOLE.findall(template))
 
@@ -201,12 +251,16 @@ def _text_of(value: object) -> str | None:
 
 
 def _encoded_query(query: object) -> str:
+    if not isinstance(query, Mapping):
+        raise ValueError(_NO_QUERY)  # noqa: TRY004 - one kind of error for all that cannot be sent
     pairs: list[tuple[str, str]] = []
-    for name, value in cast("Mapping[object, object]", query).items() if isinstance(query, Mapping) else [(None, None)]:
-        text = _text_of(value)
-        if not isinstance(name, str) or text is None or _SURROGATE.search(name + text):
-            raise ValueError("query must map texts that UTF-8 can carry to such texts or to whole numbers")
-        pairs.append((name, text))
+    for name, given in cast("Mapping[object, object]", query).items():
+        values = cast("Sequence[object]", given) if isinstance(given, list | tuple) else (given,)
+        texts = [_text_of(value) for value in values if given is not None]
+        for text in texts:
+            if not isinstance(name, str) or text is None or _SURROGATE.search(name + text):
+                raise ValueError(_NO_QUERY)
+            pairs.append((name, text))
     encoded_pairs = urlencode(pairs)
     if len(encoded_pairs) > _MAX_QUERY:
         msg = f"query must have at most {_MAX_QUERY} characters"

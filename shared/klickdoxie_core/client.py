@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypedDict, TypeVar, cast, overload
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cattrs
 
 from klickdoxie_core.auth.lease import Lease
 from klickdoxie_core.auth.scheme import Scheme
-from klickdoxie_core.call import Call, Effect, Reader, default_effect
+from klickdoxie_core.call import Call, Effect, Query, Reader, default_effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import new_converter
 from klickdoxie_core.dialect import Dialect
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = TypeVar("P")
 
+_OF_A_SCHEME = ("obtain", "sign", "refused", "release")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
 _HERE = re.compile(r"(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?", re.ASCII)
 # Nothing that a key or a token looks like: those would show in the error's text.
@@ -49,7 +49,20 @@ _THERE = re.compile(r"(?:[a-z0-9-]{1,40}\.)+[a-z]{2,12}(?::[0-9]{1,5})?", re.ASC
 
 
 class ClientOptions(TypedDict, total=False):
-    """The keywords of every client that have a default; see `ApiClient`."""
+    """The keywords of every client that have a default; see `ApiClient`.
+
+    Attributes:
+        base_url: What stands before the path of every call.
+        http: An httpx or httpx2 AsyncClient, an aiohttp ClientSession or a `Pool` that stays yours, or `"aiohttp"`.
+        timeout: Seconds for one attempt.
+        deadline: Seconds for a whole call.
+        retry: How a call is sent again: a `Retry(attempts=…)`.
+        limit: How much is sent at a time: a `Limit(rate=…, concurrency=…)`.
+        read_only: Refuse every write before anything is sent.
+        observers: Are told of every call.
+        telemetry: False tells OpenTelemetry nothing.
+        clock: For tests.
+    """
 
     base_url: str
     http: Http
@@ -74,12 +87,14 @@ class ApiClient:
     Where the OpenTelemetry API is installed, each call has a span and is measured; `telemetry=False` leaves that out.
 
     Class attributes that a subclass sets:
-        product: How the client introduces itself in `User-Agent`.
+        product: How the client introduces itself in `User-Agent` and to OpenTelemetry.
+        version: Its version there; of a client of your own, that of your package.
         dialect: What the vendor's answers mean.
         missing: For each named credential, what to say when it was not given.
     """
 
     product: ClassVar[str] = "klickdoxie"
+    version: ClassVar[str] = VERSION
     dialect: Dialect = Dialect()
     missing: ClassVar[Mapping[str, str]] = {}
 
@@ -105,7 +120,8 @@ class ApiClient:
         except (TypeError, ValueError) as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
         self._owner = True
-        url, announcer = self._checked_url(base_url), Announcer(observers)
+        url, announcer = self._checked_url(base_url), Announcer(self._checked_observers(observers))
+        self._check_schemes(auth)
         self._leases = {name: Lease(scheme, self._run_unsigned, clock) for name, scheme in auth.items()}
         self._engine = Engine(
             base_url=url,
@@ -119,7 +135,7 @@ class ApiClient:
             limiter=Limiter(limit or Limit(), clock, http.slots if isinstance(http, Pool) else None),
             budget=Budget(self._options.retry.budget),
             announcer=announcer,
-            telemetry=_telemetry_of(self.product, url, announcer) if telemetry else None,
+            telemetry=_telemetry_of(self.product, self.version, url, announcer) if telemetry else None,
             clock=clock,
             home=Home(),
         )
@@ -154,7 +170,7 @@ class ApiClient:
         *,
         into: TypeForm[T],
         body: object = None,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         effect: Effect | None = None,
     ) -> T: ...
     @overload
@@ -164,7 +180,7 @@ class ApiClient:
         path: str,
         *,
         body: object = None,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         effect: Effect | None = None,
     ) -> object: ...
     async def request(
@@ -174,7 +190,7 @@ class ApiClient:
         *,
         into: TypeForm[Any] = object,
         body: object = None,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         effect: Effect | None = None,
     ) -> object:
         """Call any operation of the service, with this client's credentials, retries and limits.
@@ -184,13 +200,13 @@ class ApiClient:
             path: The path below the base URL, starting with a slash; quote what you put into it.
             into: What the answer becomes: a builtin, `dict[int, str]`, an attrs class; without it, the decoded JSON.
             body: What is sent as JSON; None sends no body.
-            query: Query parameters.
+            query: Query parameters; None leaves one out, and a list or tuple repeats the name.
             effect: Whether it may be sent again; the default follows from the method.
 
         Raises:
             SdkError: As every other call does.
         """
-        verb = method.upper()
+        verb = self._checked_method(method)
         template, values = _template_of(self._checked_path(path))
         call: Call[object] = Call(
             operation=f"{verb} {template}",
@@ -200,7 +216,7 @@ class ApiClient:
             into=into,
             body=body,
             query=query,
-            effect=effect or default_effect(verb),
+            effect=self._checked_effect(effect, verb),
             auth=self._default_auth(),
         )
         return await self.run(call)
@@ -217,8 +233,9 @@ class ApiClient:
             options = self._options.replace(timeout=timeout, deadline=deadline, retry=retry)
         except (TypeError, ValueError) as error:
             raise self.dialect.own(ConfigError)(str(error)) from None
-        view = copy.copy(self)
-        view._become_view(options)  # noqa: SLF001 - a copy of our own
+        view = object.__new__(type(self))
+        vars(view).update(vars(self))
+        view._become_view(options)
         return view
 
     def _become_view(self, options: Options) -> None:
@@ -240,6 +257,8 @@ class ApiClient:
             await self._engine.wire.aclose()
 
     async def __aenter__(self) -> Self:
+        if (said := self._engine.home.stranger()) is not None:
+            raise self.dialect.own(ConfigError)(said)
         return self
 
     async def __aexit__(
@@ -249,6 +268,10 @@ class ApiClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.base_url}>"
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a client cannot be pickled; make one in each process"
+        raise TypeError(msg)
 
     @property
     def base_url(self) -> str:
@@ -273,6 +296,32 @@ class ApiClient:
                 said = f"{name} must be a {kind.__name__}(...), not {type(value).__name__}"
                 raise self.dialect.own(ConfigError)(said)
 
+    def _check_schemes(self, auth: Mapping[str, object]) -> None:
+        for name, scheme in auth.items():
+            if isinstance(scheme, type) or not all(callable(getattr(scheme, method, None)) for method in _OF_A_SCHEME):
+                kind = scheme.__name__ if isinstance(scheme, type) else type(scheme).__name__
+                said = f"the credential {name!r} must be a Scheme, such as Basic(...) or Bearer(...), not {kind}"
+                raise self.dialect.own(ConfigError)(said)
+
+    def _checked_observers(self, observers: object) -> tuple[Observer, ...]:
+        if not isinstance(observers, Iterable):
+            said = f"observers must be a list of observers, not {type(observers).__name__}"
+            raise self.dialect.own(ConfigError)(said)
+        return tuple(cast("Iterable[Observer]", observers))
+
+    def _checked_method(self, method: object) -> str:
+        if not isinstance(method, str):
+            raise self.dialect.own(ArgumentError)(f"method must be a text, such as GET, not {type(method).__name__}")
+        return method.upper()
+
+    def _checked_effect(self, effect: object, verb: str) -> Effect:
+        if effect is None:
+            return default_effect(verb)
+        if not isinstance(effect, Effect):
+            # Anything else would pass for a write that may be sent again.
+            raise self.dialect.own(ArgumentError)(f"effect must be an Effect or None, not {type(effect).__name__}")
+        return effect
+
     def _checked_path(self, path: object) -> str:
         if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
             raise self.dialect.own(ArgumentError)("path must start with one slash and hold neither '?' nor '#'")
@@ -286,10 +335,10 @@ class ApiClient:
         return base_url.rstrip("/")
 
     def _user_agent(self) -> str:
-        return f"{self.product}/{VERSION} python/{platform.python_version()}"
+        return f"{self.product}/{self.version} python/{platform.python_version()}"
 
 
-def _telemetry_of(product: str, base_url: str, announcer: Announcer) -> Telemetry | None:
+def _telemetry_of(product: str, version: str, base_url: str, announcer: Announcer) -> Telemetry | None:
     """What tells OpenTelemetry; None where its API is not installed, and where the environment switches it off."""
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -297,7 +346,7 @@ def _telemetry_of(product: str, base_url: str, announcer: Announcer) -> Telemetr
         from klickdoxie_core.telemetry import Telemetry  # noqa: PLC0415 - what it needs need not be installed
     except ImportError:
         return None
-    return Telemetry(product, base_url, announcer.complain)
+    return Telemetry(product, version, base_url, announcer.complain)
 
 
 def _template_of(path: str) -> tuple[str, dict[str, str]]:

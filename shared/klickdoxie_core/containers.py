@@ -65,10 +65,13 @@ def _strict(
     at_once: _AtOnce | None = None,
 ) -> Hook:
     """Many at once where that can be; one by one, with each error in its place, where it cannot."""
+    size = _size(kind)
 
     def hook(payload: Any, _: object) -> object:  # noqa: ANN401 - whatever has come
         if not isinstance(payload, expected):
             raise ShapeError(f"expected {name}, got {name_of(payload)}")
+        if size is not None and len(payload) != size:
+            raise ShapeError(f"expected a list of {size}, got one of {len(payload)}")
         if at_once is not None and (made := at_once(payload)) is not None:
             return made
         if make is not None and len(payload) > _PIECE:
@@ -76,6 +79,12 @@ def _strict(
         return cast("object", build(payload, kind))
 
     return hook
+
+
+def _size(kind: object) -> int | None:
+    """How many items `tuple[int, str]` has; None for what may have any number."""
+    of = get_args(kind)
+    return len(of) if get_origin(kind) is tuple and of and of[-1] is not ... else None
 
 
 def _in_pieces(kind: object, build: Hook, payload: Any) -> Iterator[object]:  # noqa: ANN401 - a list or a map

@@ -21,9 +21,11 @@ class Explained:
         code: The vendor's number or word.
         subcode: The vendor's number below the code.
         details: Further fields that the vendor gives.
-        transient: It may go away by itself: a call that may be repeated is sent again, once.
+        transient: It may go away by itself: a call that may be repeated is sent again, once at the least.
         in_doubt: The write may have been carried out in spite of the error.
-        final: It is the vendor's own decision, so the table of HTTP statuses has no say.
+        final: It is the vendor's own decision, so that its status says nothing: no retry and no doubt but those above.
+            Only for what the service itself says of a call that it has understood. Otherwise its status decides as ever
+            on retries and doubt, to which the two above only add: a 504 is a 504, whatever its body says.
     """
 
     error: type[SdkError]
@@ -33,7 +35,7 @@ class Explained:
     details: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     transient: bool = False
     in_doubt: bool = False
-    final: bool = True
+    final: bool = False
 
 
 def family_of(base: type[SdkError]) -> Mapping[type[SdkError], type[SdkError]]:

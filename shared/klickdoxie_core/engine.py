@@ -13,10 +13,10 @@ import attrs
 import cattrs
 
 from klickdoxie_core.auth.lease import Held, Lease
-from klickdoxie_core.call import Call, Effect, Reader, encoded
+from klickdoxie_core.call import Call, Effect, Reader, checked_headers, encoded
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import Undecodable, parse_json, structure
-from klickdoxie_core.dialect import Dialect, Explained
+from klickdoxie_core.dialect import Dialect
 from klickdoxie_core.errors import (
     ArgumentError,
     ConfigError,
@@ -24,16 +24,17 @@ from klickdoxie_core.errors import (
     DecodeError,
     RateLimited,
     ReadOnlyError,
+    Redirected,
     SdkError,
 )
 from klickdoxie_core.home import Home
 from klickdoxie_core.incoming import Incoming
-from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable, retry_after
+from klickdoxie_core.judge import Budget, Verdict, backoff, judge_failure, judge_status, judge_undecodable
 from klickdoxie_core.limiter import Limiter, LongPause
 from klickdoxie_core.observe import Announcer
 from klickdoxie_core.options import Options
-from klickdoxie_core.redact import mask, mask_payload
-from klickdoxie_core.trip import Problem, Trip, say_failure, say_status
+from klickdoxie_core.redact import mask
+from klickdoxie_core.trip import Problem, Trip, explained_verdict, is_page, say_failure, say_status, say_target
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ _Send: TypeAlias = "Callable[[Request], Awaitable[Response | Opened]]"
 
 _NO_BODY = frozenset({204, 205})
 _WITHOUT_ANSWER = _NO_BODY | {206}
-_MAY_ASK_TO_WAIT = frozenset({429, 503})
 _NO_SPAN = contextlib.nullcontext()
 
 
@@ -162,8 +162,8 @@ class Engine:
 
     def _request(self, trip: Trip[Any]) -> Request:
         call = trip.call
-        headers = {**self.headers, **(call.headers or {})}
         try:
+            headers = {**self.headers, **checked_headers("headers", call.headers or {})}
             url = call.target(self.base_url)
             body = encoded(call, headers)
             return Request(
@@ -216,13 +216,14 @@ class Engine:
         before = self.clock.monotonic()
         with anyio.move_on_after(trip.time_left(before)):
             try:
-                await self.limiter.acquire(trip.started + trip.options.deadline)
+                deadline = trip.started + trip.options.deadline
+                await self.limiter.acquire(deadline, patience=trip.options.retry.max_retry_after)
             except LongPause as pause:
                 facts = attrs.evolve(trip.facts(), retry_after=pause.left)
                 raise self.dialect.own(RateLimited)(str(pause), facts) from None
             trip.waited += self.clock.monotonic() - before
             return
-        raise self._error(trip, DeadlineExceeded, "no time was left after waiting for the client's own limit")
+        raise self._error(trip, DeadlineExceeded, f"no time was left after waiting for {self.limiter.bottleneck}")
 
     async def _attempt(
         self, trip: Trip[Any], request: Request, lease: Lease[Any] | None, held: Held[Any] | None, send: _Send
@@ -231,9 +232,7 @@ class Engine:
         left = trip.time_left(before)
         if left <= 0:
             raise self._error(trip, DeadlineExceeded, "no time was left to send the request")
-        trip.signed = request.headers
-        if lease is not None and held is not None:
-            trip.signed = {**request.headers, **lease.sign(held)}
+        trip.signed = request.headers if lease is None or held is None else self._signed(trip, request, lease, held)
         # One after the other, since a copy by name takes three times as long.
         signed = Request(
             method=request.method,
@@ -256,6 +255,13 @@ class Engine:
         if trip.companion is not None or self.announcer.listening():
             self.announcer.attempt(trip.attempt(outcome, self.clock.monotonic() - before), trip.companion)
         return outcome
+
+    def _signed(self, trip: Trip[Any], request: Request, lease: Lease[Any], held: Held[Any]) -> Mapping[str, str]:
+        try:
+            return {**request.headers, **checked_headers("what the credential's sign() returns", lease.sign(held))}
+        except ValueError as error:
+            said = str(error)
+        raise self._error(trip, ConfigError, said)
 
     def _result(self, trip: Trip[T], outcome: Response | Opened | WireFailure) -> T | Opened | Problem:
         if isinstance(outcome, Response):
@@ -281,7 +287,9 @@ class Engine:
         if (explained := self.dialect.explain(call, status, payload)) is None:
             return structure(self.converter, payload, call.into)
         payload = parse_json(trip.shown(json.dumps(payload).encode()))
-        return self._explained(trip, self.dialect.explain(call, status, payload) or explained, payload)
+        explained = self.dialect.explain(call, status, payload) or explained
+        verdict = explained_verdict(explained, None, call.effect)
+        return Problem(verdict=verdict, message=explained.message, explained=explained, payload=payload)
 
     def _unreadable(self, trip: Trip[Any], fault: Undecodable) -> Problem:
         verdict = judge_undecodable(trip.call.effect, reread=trip.call.reread)
@@ -308,21 +316,13 @@ class Engine:
 
     def _refusal(self, trip: Trip[Any], response: Response, payload: object) -> Problem:
         explained = self.dialect.explain(trip.call, response.status, payload)
-        if explained is not None and explained.final:
-            return self._explained(trip, explained, payload)
         verdict = judge_status(response.status, trip.call.effect)
-        message = say_status(response.status) if explained is None else explained.message
+        to = say_target(trip.call.target(self.base_url), response.headers) if verdict.error is Redirected else ""
+        if explained is None:
+            message = say_status(response.status, is_page=is_page(payload)) + to
+        else:
+            message, verdict = explained.message + to, explained_verdict(explained, verdict, trip.call.effect)
         return Problem(verdict=verdict, message=message, explained=explained, payload=payload)
-
-    def _explained(self, trip: Trip[Any], explained: Explained, payload: object) -> Problem:
-        effect = trip.call.effect
-        verdict = Verdict(
-            error=explained.error,
-            retry=explained.transient and effect is not Effect.ONCE,
-            once=explained.transient,
-            in_doubt=explained.in_doubt and effect is not Effect.SAFE,
-        )
-        return Problem(verdict=verdict, message=explained.message, explained=explained, payload=payload)
 
     def _failure(self, trip: Trip[Any], failure: WireFailure) -> Problem:
         effect = trip.call.effect
@@ -330,12 +330,13 @@ class Engine:
             verdict = judge_status(failure.status, effect)
             return Problem(verdict=verdict, message=say_status(failure.status))
         verdict = judge_failure(failure.failure, sent=failure.sent, effect=effect)
+        deadline: float | None = None
         if failure.failure is Failure.TIMEOUT and trip.time_left(self.clock.monotonic()) <= 0:
-            verdict = attrs.evolve(verdict, error=DeadlineExceeded, retry=False)
-        return Problem(verdict=verdict, message=say_failure(failure, trip.call.target(self.base_url)))
+            verdict, deadline = attrs.evolve(verdict, error=DeadlineExceeded, retry=False), trip.options.deadline
+        return Problem(verdict=verdict, message=say_failure(failure, trip.call.target(self.base_url), deadline))
 
     def _succeeded(self, trip: Trip[Any], lease: Lease[Any] | None, held: Held[Any] | None) -> None:
-        self.budget.succeeded(after_retry=trip.attempts > 1)
+        self.budget.succeeded(after_retry=trip.paid)
         if lease is not None and held is not None:
             lease.accepted(held, trip.call.template)
 
@@ -347,16 +348,17 @@ class Engine:
     async def _pause_or_raise(self, trip: Trip[Any], problem: Problem) -> None:
         verdict, retry = problem.verdict, trip.options.retry
         trip.in_doubt = trip.in_doubt or verdict.in_doubt
-        asked = self._asked(trip)
+        asked = trip.asked_to_wait(self.clock)
         pause = max(asked or 0.0, backoff(retry, trip.attempts, self.clock))
-        if trip.last is not None and trip.last.status in _MAY_ASK_TO_WAIT and (asked or trip.last.status == 429):
-            # One caller was told to slow down: everybody does.
-            self.limiter.pause(min(pause, retry.max_retry_after))
+        if trip.last is not None and (asked or trip.last.status == 429):
+            # One caller was told to slow down: everybody does, for as long as was asked.
+            self.limiter.pause(max(asked or 0.0, min(pause, retry.max_retry_after)))
         stop = self._why_stop(trip, verdict, asked, pause)
         if stop is not None:
             raise self._problem(trip, problem, f"{problem.message}{stop}", asked)
         trip.transients += verdict.once
         trip.waited += pause
+        self.announcer.retrying(trip.call, trip.status or verdict.error.__name__, trip.attempts, pause)
         await self.clock.sleep(pause)
 
     def _why_stop(self, trip: Trip[Any], verdict: Verdict, asked: float | None, pause: float) -> str | None:
@@ -370,29 +372,13 @@ class Engine:
             return f"; that is longer than the {retry.max_retry_after:g} s that this client would wait"
         if pause >= trip.time_left(self.clock.monotonic()):
             return "; no time was left for another attempt"
-        trip.quota_empty = not self.budget.take()
-        if trip.quota_empty:
+        # Being asked to slow down is no failure of the service.
+        if trip.status != 429 and not trip.pay(self.budget):
             return "; not sent again because too many calls of this client are failing (retry budget empty)"
         return None
 
-    def _asked(self, trip: Trip[Any]) -> float | None:
-        response = trip.last
-        if response is None or response.status not in _MAY_ASK_TO_WAIT:
-            return None
-        return retry_after(response.headers, self.clock)
-
     def _problem(self, trip: Trip[Any], problem: Problem, message: str, asked: float | None) -> SdkError:
-        explained = problem.explained
-        facts = attrs.evolve(
-            trip.facts(),
-            body=mask_payload(problem.payload),
-            paths=problem.paths,
-            retry_after=asked,
-            code=explained.code if explained else None,
-            subcode=explained.subcode if explained else None,
-            details=explained.details if explained else {},
-        )
-        return self.dialect.own(problem.verdict.error)(message, facts)
+        return self.dialect.own(problem.verdict.error)(message, problem.facts(trip.facts(), asked))
 
     def _error(self, trip: Trip[Any], error: type[SdkError], message: str) -> SdkError:
         return self.dialect.own(error)(message, trip.facts())

@@ -22,7 +22,7 @@ SdkError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import attrs
 
@@ -80,7 +80,15 @@ _NOTHING = Facts()
 
 
 class SdkError(Exception):
-    """Base of every error; `str(error)` says what happened, what was sent, and what to do."""
+    """Base of every error; `str(error)` says what happened, what was sent, and what to do.
+
+    Class attributes that the base of a family of errors sets:
+        service: The service's name in `user_message`; None calls it "the service".
+        messages: By the names of its classes, their sentences in English and in German, where they are others.
+    """
+
+    service: ClassVar[str | None] = None
+    messages: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     def __init__(self, message: str = "", facts: Facts = _NOTHING) -> None:
         super().__init__(message, facts)
@@ -142,6 +150,13 @@ class SdkError(Exception):
         """Seconds that the service asks to wait, if it said so, or that the client holds a call back for its sake."""
         return self.facts.retry_after
 
+    def user_message(self, language: Literal["en", "de"] = "en") -> str:
+        """What happened, as a sentence for people who use a form, in English or German; it names nobody."""
+        from klickdoxie_core.messages import message_of  # noqa: PLC0415 - only who shows one to people needs it
+
+        names = (kind.__name__ for kind in type(self).__mro__)
+        return message_of(names, language, self.service, self.messages)
+
     def __str__(self) -> str:
         return "; ".join(_sentences(self.message, self.facts))
 
@@ -184,7 +199,9 @@ def _effect(facts: Facts) -> str:
     if not facts.maybe_applied:
         return "nothing was changed at the service"
     if facts.effect is Effect.ONCE:
-        return "it may have been executed; it was not sent again because it is not repeatable"
+        # What was sent before had not been executed for sure.
+        then = "once more" if facts.attempts > 1 else "again"
+        return f"it may have been executed; it was not sent {then} because it is not repeatable"
     return "it may have been executed; it is safe to send it again"
 
 
@@ -279,7 +296,7 @@ class Redirected(ResponseError):
 
 
 class DecodeError(SdkError):
-    """A 2xx answer that is not what the vendor promises; the text lists the paths that failed."""
+    """An answer that is not what the vendor promises: of another shape, or not the vendor's own, such as a web page."""
 
 
 class TooLarge(DecodeError):

@@ -125,7 +125,8 @@ class Journal:
             The item as it was before, which tells what an earlier run has done with it.
 
         Raises:
-            ArgumentError: The key was begun since the journal was opened: two items have the same one.
+            ArgumentError: The key was begun since the journal was opened: two items have the same one, or the job is
+                run again without opening the journal anew.
         """
         return await self._submit(lambda store: _entry(store.begin(encoded("key", key), again=again, failed=failed)))
 
@@ -201,13 +202,15 @@ def fingerprint(*parts: Path | str | bytes) -> str:
 
 
 def read_header(path: str | os.PathLike[str]) -> tuple[str, Mapping[str, str], Mapping[str, object]] | None:
-    """What a journal is about, read without a lock and also while a job is using it; reads the disk.
+    """What a journal is about, read also while a job is using it; reads the disk.
+
+    After a kill, or when the disk was full, the file is mended first, as by opening the journal.
 
     Returns:
         The job, the facts that it was made from, and its notes; None if there is no file, or nothing in it yet.
 
     Raises:
-        JournalError: The file is not a journal, or it is damaged.
+        JournalError: The file is not a journal, it is damaged, or a job is using it and has it half written.
     """
     return journal_check.read_header(path)
 

@@ -29,16 +29,53 @@ _LOW_32_BITS = 0xFFFFFFFF
 
 
 def read_header(path: str | os.PathLike[str]) -> Header | None:
-    """The header of a journal, read without a lock; None if there is no file, or nothing in it yet."""
+    """The header of a journal, whether it is in use or not; None if there is no file, or nothing in it yet."""
     place = followed(path)
     if not place.exists():
         return None
     try:
-        # By SQLite itself: whatever else closes a file ends all locks that this process has on it.
-        with closing(connect(place, "immutable=1")) as connection:
-            return header_of(connection, place)
+        log = log_of(place)
+        # One that is damaged is left as it is.
+        if not log.exists() or _is_broken(log):
+            return _header_alone(place)
+        check_file(place)
+        return _header_with_log(place)
     except (sqlite3.Error, OSError) as error:
         raise explained(place, error) from None
+
+
+def check_file(place: Path) -> None:
+    """Raise JournalError if the file is something else than a journal, or is damaged; it is left as it is."""
+    if not log_of(place).exists():
+        _header_alone(place)
+        return
+    try:
+        with closing(connect(place, "immutable=1")) as connection:
+            _is_journal(connection, place)
+    except sqlite3.DatabaseError as error:
+        # A checkpoint that was broken off leaves a file that is whole only together with its log.
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+
+
+def _header_alone(place: Path) -> Header | None:
+    # By SQLite itself: whatever else closes a file ends all locks that this process has on it.
+    with closing(connect(place, "immutable=1")) as connection:
+        return header_of(connection, place)
+
+
+def _header_with_log(place: Path) -> Header | None:
+    """The header that the log gives; while a job has both, the one in the file."""
+    try:
+        with closing(connect(place, "mode=rw")) as connection:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").close()
+            return header_of(connection, place)
+    except sqlite3.OperationalError as error:
+        try:
+            return _header_alone(place)
+        except (sqlite3.Error, JournalError):
+            # It was read in the middle of a checkpoint.
+            raise error from None
 
 
 def check_log(database: Path) -> None:
@@ -47,17 +84,23 @@ def check_log(database: Path) -> None:
     SQLite takes the first frame that does not fit for the end of the log, and drops in silence what stands behind it.
     That is right for the torn end that a power cut leaves, and wrong for damage in the middle.
     """
-    log = database.with_name(f"{database.name}-wal")
-    if not log.exists():
-        return
-    frame = _break_in(log)
-    # Read again, since a log that is being written may show halves; that it is in use is found out by opening it.
-    if frame is not None and _break_in(log) == frame:
+    log = log_of(database)
+    if _is_broken(log):
         msg = (
             f"{log} is damaged, and work that was done would be forgotten; the journal is left as it is: "
             "take both files from a backup, or start again with another journal after finding out what arrived"
         )
         raise JournalError(msg)
+
+
+def _is_broken(log: Path) -> bool:
+    try:
+        frame = _break_in(log)
+        # Read again, since a log that is being written may show halves; that it is in use is found out by opening it.
+        return frame is not None and _break_in(log) == frame
+    except FileNotFoundError:
+        # Whoever closes a journal in good order takes the log into the file.
+        return False
 
 
 def _break_in(log: Path) -> int | None:
@@ -106,6 +149,11 @@ def followed(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(path))
 
 
+def log_of(database: Path) -> Path:
+    """Where SQLite keeps what is committed and not yet in the file itself."""
+    return database.with_name(f"{database.name}-wal")
+
+
 def make_file(path: Path) -> None:
     """Make an empty file that only its owner can read; what is there already stays."""
     if not path.parent.is_dir():
@@ -115,7 +163,7 @@ def make_file(path: Path) -> None:
         if not path.is_file():
             raise _foreign(path)
         return
-    # Never one that another job made meanwhile: see `read_header`.
+    # Never one that another job made meanwhile: see `_header_alone`.
     _sync(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     if os.name == "posix":
         # Or the file's name may be gone after a power cut.
@@ -145,11 +193,8 @@ def one(connection: sqlite3.Connection, statement: str, *values: object) -> tupl
 
 def header_of(connection: sqlite3.Connection, path: Path) -> Header | None:
     """The header of a journal; None if the database is empty, JournalError if it is something else."""
-    if one(connection, "PRAGMA application_id") != (APPLICATION,):
-        # SQLite takes a file of a single byte for an empty one.
-        if one(connection, "SELECT count(*) FROM sqlite_master") == (0,) and path.stat().st_size != 1:
-            return None
-        raise _foreign(path)
+    if not _is_journal(connection, path):
+        return None
     if one(connection, "SELECT format FROM header") != (FORMAT,):
         msg = f"{path} was written by another version of this library; go on with that one, or give another journal"
         raise JournalError(msg)
@@ -159,6 +204,16 @@ def header_of(connection: sqlite3.Connection, path: Path) -> Header | None:
     except (TypeError, ValueError):
         raise damaged(path) from None
     return job, facts, notes
+
+
+def _is_journal(connection: sqlite3.Connection, path: Path) -> bool:
+    """False if the database is empty, JournalError if it is something else."""
+    if one(connection, "PRAGMA application_id") == (APPLICATION,):
+        return True
+    # SQLite takes a file of a single byte for an empty one.
+    if one(connection, "SELECT count(*) FROM sqlite_master") == (0,) and path.stat().st_size != 1:
+        return False
+    raise _foreign(path)
 
 
 def compare(path: Path, header: Header, job: str, facts: Mapping[str, str]) -> None:

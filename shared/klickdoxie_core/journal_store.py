@@ -19,6 +19,7 @@ from klickdoxie_core.errors import ArgumentError, JournalError, SdkError
 from klickdoxie_core.journal_check import (
     APPLICATION,
     FORMAT,
+    check_file,
     check_log,
     compare,
     connect,
@@ -28,7 +29,6 @@ from klickdoxie_core.journal_check import (
     header_of,
     make_file,
     one,
-    read_header,
     reason,
 )
 
@@ -144,7 +144,11 @@ class Store:
         if run is None:
             self._execute(_ADD, key, None, encoded("kind", ""), "pending", 0, None, None, None)
         elif run[0] == self._run and not again:
-            raise ArgumentError("key was given twice; every item of a job needs a key of its own")
+            msg = (
+                "key was given twice since the journal was opened: every item of a job needs a key of its own, and "
+                "a further run of the job opens the journal anew"
+            )
+            raise ArgumentError(msg)
         row = cast("Row", self.find(key))
         self._execute(_BEGIN_FAILED_TOO if failed else _BEGIN, self._run, key)
         return row
@@ -215,7 +219,7 @@ def open_store(path: Path, job: str, facts: Mapping[str, str], *, check: bool = 
     try:
         make_file(place)
         # Before it is opened for writing: a file that is not a journal stays untouched.
-        read_header(place)
+        check_file(place)
         if place.stat().st_mode & 0o077:
             place.chmod(0o600)
         check_log(place)

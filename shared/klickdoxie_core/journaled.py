@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
@@ -13,13 +14,16 @@ import attrs
 from klickdoxie_core.breaker import code_of, state_after, text_of
 from klickdoxie_core.call import Effect
 from klickdoxie_core.entry import Entry, State
-from klickdoxie_core.errors import ArgumentError, Facts, Interrupted, JournalError, SdkError
+from klickdoxie_core.errors import ArgumentError, ConfigError, Facts, Interrupted, JournalError, SdkError
 
 if TYPE_CHECKING:
     from klickdoxie_core.journal import Journal
 
 I = TypeVar("I")  # noqa: E741 - item
 R = TypeVar("R")
+
+ADVICE: Final = "; to go on, "
+"""What parts why a job stopped from what is to be done, for those who have words of their own for that."""
 
 _GRACE: Final = 5.0
 _IN_DOUBT: Final = frozenset({State.IN_FLIGHT, State.UNKNOWN})
@@ -29,6 +33,10 @@ _LEFT_BEHIND: Final = (
 )
 _BROKEN_OFF: Final = "the job was broken off while this item was under way; it may have been carried out"
 _AGAIN: Final = frozenset({State.FAILED, State.UNKNOWN})
+
+
+class NotAsync(ConfigError, TypeError):
+    """A function that gives nothing to wait for: every item would end so."""
 
 
 @attrs.frozen(kw_only=True)
@@ -54,10 +62,18 @@ def check_again(again: Collection[State]) -> None:
         raise ArgumentError("again can hold State.FAILED and State.UNKNOWN only")
 
 
+def awaitable(found: Awaitable[R]) -> Awaitable[R]:
+    """What a call gave, to be waited for; raises NotAsync where it is something else."""
+    if inspect.isawaitable(found):
+        return found
+    msg = f"call must be an async function, and so must reconcile and probe; it returned {type(found).__name__}"
+    raise NotAsync(msg)
+
+
 async def called(call: Callable[[I], Awaitable[R]], item: I, effect: Effect) -> Ran[R]:
     """Call it, and say what came of that."""
     try:
-        return Ran(state=State.DONE, result=await call(item))
+        return Ran(state=State.DONE, result=await awaitable(call(item)))
     except Exception as error:  # noqa: BLE001 - any error of a call belongs to its item
         return Ran(state=state_after(error, effect), error=error)
 
@@ -151,15 +167,15 @@ class Journaled(Generic[I, R]):
         """What is to be done, so that another run does the rest; also when many items have come to this end alike."""
         match alike:
             case None:
-                return "; to go on, run it again with the same journal"
+                return f"{ADVICE}run it again with the same journal"
             case State.UNKNOWN:
                 return (
-                    "; to go on, mend the cause and run it again with the same journal; where doing it twice is "
+                    f"{ADVICE}mend the cause and run it again with the same journal; where doing it twice is "
                     "harmless or was ruled out, `bulk` with again={State.UNKNOWN} calls the unknown ones anew"
                 )
             case _:
                 return (
-                    "; to go on, mend the cause and run it again with the same journal; it then passes over the failed "
+                    f"{ADVICE}mend the cause and run it again with the same journal; it then passes over the failed "
                     "ones, unless `bulk` is told again={State.FAILED}"
                 )
 

@@ -33,6 +33,8 @@ _DATE = re.compile(
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}"
 )
 _REFILL = 0.2
+# Asked again, the service would say the same: not implemented, another HTTP, no room, a loop, a login to the network.
+_LASTING = frozenset({501, 505, 507, 508, 511})
 
 
 @attrs.frozen(kw_only=True)
@@ -57,8 +59,8 @@ def judge_failure(failure: Failure, *, sent: bool, effect: Effect) -> Verdict:
     match failure:
         case Failure.INVALID | Failure.CLOSED:
             return Verdict(error=ConfigError, in_doubt=_doubt(effect) and sent)
-        case Failure.CERTIFICATE:
-            return Verdict(error=CertificateRejected)
+        case Failure.CERTIFICATE | Failure.PROXY:
+            return Verdict(error=CertificateRejected if failure is Failure.CERTIFICATE else ConnectFailed)
         case Failure.TOO_LARGE:
             return Verdict(error=TooLarge, in_doubt=_doubt(effect))
         case Failure.ENCODING:
@@ -84,7 +86,8 @@ def judge_status(status: int, effect: Effect) -> Verdict:
             # 3xx and 4xx are decisions; any other 5xx and what is no HTTP status at all leave us guessing. So does 304:
             # nobody asked whether anything has changed.
             decided = 300 <= status < 500 and status != 304
-            return Verdict(error=error, in_doubt=doubt and not decided)
+            passing = 500 <= status < 600 and status not in _LASTING
+            return Verdict(error=error, retry=passing and effect is Effect.SAFE, in_doubt=doubt and not decided)
 
 
 def judge_undecodable(effect: Effect, *, reread: bool = True) -> Verdict:

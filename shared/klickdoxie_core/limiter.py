@@ -11,7 +11,7 @@ from klickdoxie_core.options import Limit
 
 
 class LongPause(Exception):
-    """The pause that holds for everybody is longer than a caller may wait.
+    """The pause that holds for everybody is longer than a caller may or will wait.
 
     Attributes:
         left: Whole seconds until it is over.
@@ -61,20 +61,33 @@ class Limiter:
             self._due = max(self._due, now) + self._interval
         return True
 
-    async def acquire(self, until: float = math.inf) -> None:
-        """Wait for a slot and a turn; raises `LongPause` at once where a pause ends after `until`."""
-        self._check_pause(until)
+    async def acquire(self, until: float = math.inf, *, patience: float = math.inf) -> None:
+        """Wait for a slot and a turn.
+
+        Raises:
+            LongPause: At once, where a pause ends after `until`, or lasts for more seconds than the caller's patience.
+        """
+        self._check_pause(until, patience)
         await self._slots.acquire()
         try:
-            await self._wait_for_turn(until)
-            if self._permits is not None:
-                await self._permits.take()
+            await self._wait_for_turn(until, patience)
             # Last: who waits for a turn keeps none of the others' slots.
-            if self._shared is not None:
+            while self._shared is not None:
                 await self._shared.acquire()
+                if self._clock.monotonic() >= self._paused_until:
+                    return
+                # The slot came within a pause, which it cannot be kept for.
+                self._shared.release()
+                await self._wait_for_turn(until, patience)
         except BaseException:
             self._slots.release()
             raise
+
+    @property
+    def bottleneck(self) -> str:
+        """What whoever waits now waits for, in words."""
+        busy = self._shared is not None and self._shared.value == 0
+        return "a connection of the pool" if busy else "the client's own limit"
 
     def release(self) -> None:
         """Give the slot back; the turn is used up."""
@@ -88,8 +101,13 @@ class Limiter:
         if self._permits is not None:
             self._permits.pause(seconds)
 
-    async def _wait_for_turn(self, until: float) -> None:
-        await self._wait_out_pause(until)
+    async def _wait_for_turn(self, until: float, patience: float) -> None:
+        await self._wait_for_rate(until, patience)
+        if self._permits is not None:
+            await self._permits.take()
+
+    async def _wait_for_rate(self, until: float, patience: float) -> None:
+        await self._wait_out_pause(until, patience)
         while self._interval:
             now = self._clock.monotonic()
             self._due = max(self._due, now) + self._interval
@@ -104,13 +122,18 @@ class Limiter:
             if self._clock.monotonic() >= self._paused_until:
                 return
             # The turn came within a pause and is lost: queue up anew, or all of them would start together at its end.
-            await self._wait_out_pause(until)
+            await self._wait_out_pause(until, patience)
 
-    async def _wait_out_pause(self, until: float) -> None:
+    async def _wait_out_pause(self, until: float, patience: float) -> None:
+        if self._permits is not None:
+            # What another process was told holds here, too.
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + self._permits.paused())
         while (left := self._paused_until - self._clock.monotonic()) > 0:
-            self._check_pause(until)
+            self._check_pause(until, patience)
             await self._clock.sleep(left)
 
-    def _check_pause(self, until: float) -> None:
-        if self._paused_until >= until and (left := self._paused_until - self._clock.monotonic()) > 0:
-            raise LongPause(math.ceil(left))
+    def _check_pause(self, until: float, patience: float) -> None:
+        now = self._clock.monotonic()
+        # Nothing is subtracted: seconds that were asked for must not grow by a rounding.
+        if self._paused_until > now and (self._paused_until >= until or self._paused_until > now + patience):
+            raise LongPause(math.ceil(self._paused_until - now))

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
+from klickdoxie_core.call import Call
+
 logger = logging.getLogger("klickdoxie_core")
-logger.addHandler(logging.NullHandler())
 
 
 @attrs.frozen(kw_only=True)
@@ -149,6 +150,18 @@ class Announcer:
                 listener.on_attempt(attempt)
             except Exception as error:  # noqa: BLE001 - an observer never breaks the call that it watches
                 self.complain(error)
+
+    def retrying(self, call: Call[Any], outcome: int | str, attempt: int, pause: float) -> None:
+        """Log that a call is sent again after so many seconds, and what its last attempt came to."""
+        logger.info(
+            "retrying in %.3g s: %s %s %s, attempt %d",
+            pause,
+            call.method,
+            call.template,
+            outcome,
+            attempt,
+            extra={"operation": call.operation},
+        )
 
     def exchange(self, exchange: Exchange, companion: Observer | None = None) -> None:
         """Tell of one call; the companion watches it alone."""

@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
+from klickdoxie_core.errors import ArgumentError
+
 T = TypeVar("T")
 
 _ENDLESS = 1e12
@@ -37,7 +39,7 @@ def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> 
     # Compared with a bound before anything else: a whole number of 400 digits is no float any more.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _ENDLESS:
         msg = f"{attribute.name} of {type(instance).__name__} must be a number above 0, not {_shown(value)}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
 
 
 def _shown(value: object) -> str:
@@ -49,7 +51,7 @@ def _shown(value: object) -> str:
 def _whole(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:  # noqa: ANN401 - checked here
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _ENDLESS:
         msg = f"{attribute.name} of {type(instance).__name__} must be a whole number from 1, not {_shown(value)}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
 
 
 @attrs.frozen(kw_only=True)
@@ -87,11 +89,15 @@ class Permits(Protocol):
         """The service wants to be left alone for so many seconds, by all who share the turns."""
         ...
 
+    def paused(self) -> float:
+        """Seconds for which the service wants to be left alone, whoever was told; 0 when it does not."""
+        ...
+
 
 def _permits(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, Permits):
         msg = f"{attribute.name} of {type(instance).__name__} must be shared permits, not {type(value).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - as for the other options
+        raise ArgumentError(msg)
 
 
 @attrs.frozen(kw_only=True)

@@ -63,8 +63,8 @@ class Pages(Generic[T]):
 
     async def to_list(self, *, max_items: int | None = None) -> list[T]:
         """The items as a list, not more than `max_items`; no further page is fetched than that needs."""
-        if max_items is not None and max_items < 0:
-            raise self._dialect.own(ArgumentError)("max_items must not be negative")
+        if max_items is not None and not _is_whole(max_items, 0):
+            raise self._dialect.own(ArgumentError)("max_items must not be negative: a whole number, or None for all")
         items: list[T] = []
         if max_items == 0:
             return items
@@ -76,7 +76,7 @@ class Pages(Generic[T]):
 
     def ahead(self, pages: int) -> AbstractAsyncContextManager[AsyncIterator[T]]:
         """Fetch up to so many pages in the background while the items of an earlier one are in use."""
-        if pages < 1:
+        if not _is_whole(pages, 1):
             raise self._dialect.own(ArgumentError)("ahead takes a number of pages from 1")
         return self._ahead(pages)
 
@@ -103,6 +103,10 @@ class Pages(Generic[T]):
             finally:
                 group.cancel_scope.cancel()
                 await group.__aexit__(None, None, None)
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 # The walks are classes: a generator would have to be closed by whoever stops half-way, and nobody does.

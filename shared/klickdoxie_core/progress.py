@@ -12,6 +12,7 @@ from klickdoxie_core.entry import State
 from klickdoxie_core.observe import logger
 
 _INTERVAL: Final = 0.1
+_ENOUGH: Final = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +29,8 @@ class Progress:
         unknown: Items that may or may not have been carried out.
         seconds: Since the job began; it stands still once the job is over.
         rate: Items a second in this run, without the skipped ones.
-        left: Seconds until the end at this rate; None when nobody knows.
+        left: Seconds until the end, by the calls since the first one or since the last skipped item; None when nobody
+            knows, and until there were ten of them.
         paused: Why the job waits; None when it does not.
     """
 
@@ -60,6 +62,9 @@ class Tally:
         self._now = clock.monotonic
         self._started = self._due = self._now()
         self._ended: float | None = None
+        # From when on calls are counted for the time left, and how many there were before.
+        self._since: float | None = None
+        self._before = 0
         self._complained = False
         self.ok = 0
         self.skipped = 0
@@ -71,6 +76,11 @@ class Tally:
         """The time counts from now on."""
         self._started = self._due = self._now()
 
+    def starting(self) -> None:
+        """An item is about to be tried."""
+        if self._since is None:
+            self._since = self._now()
+
     def add(self, state: State) -> None:
         """One item more; it counts only once its state is final in this run."""
         match state:
@@ -78,6 +88,8 @@ class Tally:
                 self.ok += 1
             case State.SKIPPED:
                 self.skipped += 1
+                # Passing over what is settled takes no time worth mentioning, and calls before it say little.
+                self._since, self._before = self._now(), self._run
             case State.FAILED:
                 self.failed += 1
             case State.UNKNOWN:
@@ -87,11 +99,9 @@ class Tally:
 
     def figures(self) -> Progress:
         """The figures at this moment."""
-        seconds = (self._now() if self._ended is None else self._ended) - self._started
-        run = self.ok + self.failed + self.unknown
-        done = run + self.skipped
-        rate = run / seconds if seconds > 0 else 0.0
-        knowable = self._total is not None and rate > 0 and self.paused is None
+        now = self._now() if self._ended is None else self._ended
+        seconds = now - self._started
+        done = self._run + self.skipped
         return Progress(
             done=done,
             total=self._total,
@@ -100,10 +110,23 @@ class Tally:
             failed=self.failed,
             unknown=self.unknown,
             seconds=seconds,
-            rate=rate,
-            left=max(0, (self._total or 0) - done) / rate if knowable else None,
+            rate=self._run / seconds if seconds > 0 else 0.0,
+            left=self._left(now, done),
             paused=self.paused,
         )
+
+    @property
+    def _run(self) -> int:
+        return self.ok + self.failed + self.unknown
+
+    def _left(self, now: float, done: int) -> float | None:
+        if self._total is None or self.paused is not None:
+            return None
+        if done >= self._total:
+            return 0.0
+        calls = self._run - self._before
+        seconds = now - (self._started if self._since is None else self._since)
+        return (self._total - done) * seconds / calls if calls >= _ENOUGH and seconds > 0 else None
 
     def tell(self) -> None:
         """Tell how it is going on, unless that was told a moment ago."""

@@ -12,6 +12,8 @@ _MAX_TEXT = 200
 _MAX_READ = 2000
 _MAX_ITEMS = 20
 _MIN_CREDENTIAL = 4
+# A shorter number may be anything in an answer, which it would be no JSON without.
+_MIN_NUMBER = 6
 _MAX_DEPTH = 4
 
 # An address keeps nothing, not even its domain: a company's own domain often names the person.
@@ -133,7 +135,7 @@ def credentials_in(headers: Mapping[str, str], *bodies: object) -> set[str]:
             pairs = cast("Mapping[object, object]", body).items()
             values += [value for name, value in pairs if isinstance(value, str) and _CREDENTIAL_NAME.search(str(name))]
     words = {word for value in values for word in (value, value.rpartition(" ")[2], value.partition("=")[2])}
-    return {word for word in words if len(word) >= _MIN_CREDENTIAL and not word.isdecimal()}
+    return {word for word in words if len(word) >= (_MIN_NUMBER if word.isdecimal() else _MIN_CREDENTIAL)}
 
 
 def without(body: bytes, words: Iterable[str]) -> bytes:

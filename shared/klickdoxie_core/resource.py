@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from klickdoxie_core.call import Call, Effect, default_effect
+from klickdoxie_core.call import Call, Effect, Query, Reader, Stream, default_effect
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm, Unpack
@@ -17,13 +17,19 @@ class CallOptions(TypedDict, total=False):
     """What a resource may say of a call beyond method, operation, type and template; see `Call`."""
 
     path: Mapping[str, str | int]
-    query: Mapping[str, str | int] | None
+    query: Query | None
     body: object
+    form: Mapping[str, str] | None
+    stream: Stream | None
+    headers: Mapping[str, str] | None
     effect: Effect
     auth: str | None
+    origin: str | None
     empty_ok: bool
+    reread: bool
     done_if: tuple[type[Exception], ...]
     max_body: int
+    reader: Callable[[], Reader[object]] | None
 
 
 class Runner(Protocol):

@@ -149,7 +149,7 @@ class Router:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template)))
 
 
 class SandboxBase:
@@ -201,11 +201,16 @@ class SandboxBase:
             operation: The vendor's name; None for any request.
             times: How often; None for once, or without end where `every` is given.
             every: Only each so-many-th matching request; 20 is one in twenty.
-            status: The HTTP status.
+            status: The HTTP status, from 200 to 599.
             body: JSON, or a text or bytes as they are; None for an empty body.
             headers: Headers of the answer.
             applied: Carry out the request first.
+
+        Raises:
+            ValueError: There is no such operation, or a number is out of its range.
         """
+        if status not in range(200, 600):
+            raise ValueError("status must be a whole number from 200 to 599")
         self._plan(operation, Answer.of(body, status=status, headers=headers), times, every, applied=applied)
 
     def drop(
@@ -231,6 +236,11 @@ class SandboxBase:
     def operations(self) -> frozenset[str]:
         """The vendor's names of all operations."""
         return self._router.operations
+
+    @property
+    def unmet_faults(self) -> tuple[Fault, ...]:
+        """The planned faults that have not happened yet, or less often than planned."""
+        return tuple(fault for fault in self._faults if fault.unmet)
 
     def count(self, operation: str | None = None, status: int | None = None) -> int:
         """How many requests there were: of an operation, with a status (`LOST` for none), or in all.
@@ -284,6 +294,8 @@ class SandboxBase:
             msg = f"a sandbox speaks HTTP only, not {scope['type']}"
             raise NotImplementedError(msg)
         inbound = await _read(scope, receive)
+        if inbound is None:
+            return
         control = self._controls.get((inbound.method, inbound.path))
         answer = Answer.of(control()) if control else self._exchange(inbound)
         if self.latency and not control:
@@ -358,11 +370,14 @@ class SandboxBase:
         return fault
 
 
-async def _read(scope: Scope, receive: Receive) -> Inbound:
+async def _read(scope: Scope, receive: Receive) -> Inbound | None:
+    """The request; None where the client left before it was complete, which no service takes for one."""
     body = bytearray()
     more = True
     while more:
         message = await receive()
+        if message["type"] != "http.request":
+            return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return Inbound(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,6 +22,7 @@ class Fault:
         left: How often it still happens.
         every: Only each so-many-th matching request is hit.
         seen: Matching requests so far.
+        happened: How often it has happened.
     """
 
     operation: str | None
@@ -29,6 +31,12 @@ class Fault:
     left: float
     every: int
     seen: int = 0
+    happened: int = 0
+
+    @property
+    def unmet(self) -> bool:
+        """Whether it was planned for more than has come."""
+        return not self.happened or (self.left > 0 and self.left != math.inf)
 
     def hits(self, operation: str) -> bool:
         """Whether it happens to this request."""
@@ -38,4 +46,5 @@ class Fault:
         if self.seen % self.every:
             return False
         self.left -= 1
+        self.happened += 1
         return True

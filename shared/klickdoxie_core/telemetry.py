@@ -13,7 +13,6 @@ from opentelemetry import context, metrics, trace
 from klickdoxie_core.call import Call, Effect
 from klickdoxie_core.observe import Attempt, Exchange
 from klickdoxie_core.trip import Trip
-from klickdoxie_core.version import VERSION
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -95,16 +94,17 @@ class Telemetry:
 
     Args:
         product: How the client introduces itself in `User-Agent`.
+        version: Its version there.
         base_url: Where its calls go.
         complain: Told of what OpenTelemetry raises, which goes no further.
     """
 
-    def __init__(self, product: str, base_url: str, complain: Callable[[Exception], None]) -> None:
+    def __init__(self, product: str, version: str, base_url: str, complain: Callable[[Exception], None]) -> None:
         self._product = product.removesuffix("-async")
         self._base_url = base_url
         self._complain = complain
-        self._start_span = trace.get_tracer(product, VERSION).start_span
-        self._meters = _meters(metrics.get_meter_provider(), product)
+        self._start_span = trace.get_tracer(product, version).start_span
+        self._meters = _meters(metrics.get_meter_provider(), product, version)
 
     def begin(self, call: Call[Any]) -> CallSpan | None:
         """Start the span of a call; None where there is nobody to tell."""
@@ -157,9 +157,9 @@ def _outcome(kind: _Kind, status: int | None, error: str | None) -> Mapping[str,
 
 
 @cache
-def _meters(provider: metrics.MeterProvider, product: str) -> _Meters:
+def _meters(provider: metrics.MeterProvider, product: str, version: str) -> _Meters:
     # Once for all clients: a provider keeps what it has made for ever.
-    meter = provider.get_meter(product, VERSION)
+    meter = provider.get_meter(product, version)
     return _Meters(
         duration=_histogram(meter),
         resends=meter.create_counter(

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
 from klickdoxie_core.call import Call, Effect
+from klickdoxie_core.clock import Clock
 from klickdoxie_core.convert import Undecodable, parse_json
 from klickdoxie_core.dialect import Explained
 from klickdoxie_core.errors import Facts, SdkError
 from klickdoxie_core.incoming import Collector
-from klickdoxie_core.judge import Verdict
+from klickdoxie_core.judge import Budget, Verdict, retry_after
 from klickdoxie_core.observe import Attempt, Exchange, Observer
 from klickdoxie_core.options import Options
-from klickdoxie_core.redact import credentials_in, safe_headers, without
+from klickdoxie_core.redact import credentials_in, mask_payload, safe_headers, without
 from klickdoxie_core.wire.base import Failure, Opened, Response, WireFailure
 
 T = TypeVar("T")
 
-_UNCONNECTED = frozenset({Failure.CONNECT, Failure.TIMEOUT, Failure.CERTIFICATE})
+# More than `mask` reads of a text, since what is cut may end in half an address.
+_MAX_TEXT = 10_000
+_TRUST = "to trust other certificates, hand in an HTTP client of your own: see docs/http-clients.md"
+_HOST = re.compile(r"[a-z0-9.-]{1,253}", re.ASCII)
+_MAY_ASK_TO_WAIT = frozenset({429, 503})
+_UNCONNECTED = frozenset({Failure.CONNECT, Failure.TIMEOUT, Failure.CERTIFICATE, Failure.PROXY})
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -40,6 +47,7 @@ class Trip(Generic[T]):
     replayed: bool = False
     spent: bool = False
     quota_empty: bool = False
+    paid: bool = False
     signed: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     status: int | None = None
     last: Response | Opened | None = None
@@ -70,6 +78,18 @@ class Trip(Generic[T]):
         """An answer that says no, without the credentials that it may repeat."""
         return without(body, credentials_in(self.signed, self.call.body, self.call.form))
 
+    def asked_to_wait(self, clock: Clock) -> float | None:
+        """Seconds that the last answer asks to wait, if its status may ask for that."""
+        if self.last is None or self.last.status not in _MAY_ASK_TO_WAIT:
+            return None
+        return retry_after(self.last.headers, clock)
+
+    def pay(self, budget: Budget) -> bool:
+        """Take a retry out of the stock that all calls share; False when there is none."""
+        self.quota_empty = not budget.take()
+        self.paid = self.paid or not self.quota_empty
+        return not self.quota_empty
+
     def payload(self, body: bytes) -> object:
         """The same in whatever form it comes: JSON, else text, else None."""
         if not body:
@@ -78,7 +98,7 @@ class Trip(Generic[T]):
         try:
             return parse_json(body)
         except Undecodable:
-            return body[:1000].decode("utf-8", "replace")
+            return body[:_MAX_TEXT].decode("utf-8", "replace")
 
     def facts(self) -> Facts:
         """What an error says of the call so far."""
@@ -142,24 +162,80 @@ class Problem:
     payload: object = None
     paths: tuple[str, ...] = ()
 
+    def facts(self, known: Facts, asked: float | None) -> Facts:
+        """What is known of the call, and what its last answer said; `asked` is how long that wants us to wait."""
+        explained = self.explained
+        return attrs.evolve(
+            known,
+            body=mask_payload(self.payload),
+            paths=self.paths,
+            retry_after=asked,
+            code=explained.code if explained else None,
+            subcode=explained.subcode if explained else None,
+            details=explained.details if explained else {},
+        )
 
-def say_status(status: int) -> str:
+
+def explained_verdict(explained: Explained, by_status: Verdict | None, effect: Effect) -> Verdict:
+    """What a vendor's explanation means, beside the say of its status; None where that is 2xx, which says nothing."""
+    in_doubt = explained.in_doubt and effect is not Effect.SAFE
+    again = explained.transient and effect is not Effect.ONCE
+    if by_status is None or explained.final:
+        return Verdict(error=explained.error, retry=again, once=again, in_doubt=in_doubt)
+    return Verdict(
+        error=explained.error,
+        retry=by_status.retry or again,
+        once=by_status.once or (again and not by_status.retry),
+        in_doubt=by_status.in_doubt or in_doubt,
+    )
+
+
+def say_status(status: int, *, is_page: bool = False) -> str:
     """What a status other than 2xx is called where nobody knows more."""
+    said = f"the service answered {status}"
     if 300 <= status < 400 and status != 304:
-        return f"the service answered {status}; redirects are not followed"
-    return f"the service answered {status}"
+        said += "; redirects are not followed"
+    if not is_page:
+        return said
+    # A proxy in front of the right service fails with a page, too.
+    return f"{said}; it sent a web page{'; check base_url' if status < 500 else ''}"
 
 
-def say_failure(failure: WireFailure, url: str) -> str:
-    """Why there is no usable answer; where none could be asked for, of whom: the origin, never the path."""
+def is_page(payload: object) -> bool:
+    """Whether an answer is a web page where JSON was asked for."""
+    return isinstance(payload, str) and payload.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def say_target(url: str, headers: Mapping[str, str]) -> str:
+    """Where a redirect points to: the origin, since the rest may carry a key; nothing where it cannot be told."""
+    try:
+        parts = urlsplit(urljoin(url, headers.get("location", "")))
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if "location" not in headers or parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
+        return ""
+    return f"; it points to {parts.scheme}://{host}{f':{port}' if port else ''}"
+
+
+def say_failure(failure: WireFailure, url: str, deadline: float | None = None) -> str:
+    """Why there is no usable answer; where none could be asked for, of whom: the origin, never the path.
+
+    A deadline in seconds is what has cut a timeout short.
+    """
     kind, detail = failure.failure, failure.detail
     said = kind.value
+    if deadline is not None:
+        said, detail = f"the answer was not complete when the deadline of {deadline:g} s was over", ""
     if not failure.sent and kind in _UNCONNECTED:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        if kind is Failure.CERTIFICATE:
-            detail = origin
-        else:
-            said = f"no connection to {origin} could be made"
-            detail = detail or "timed out while connecting"
+        said, detail = _say_unconnected(failure, url)
     return f"{said} ({detail})" if detail else said
+
+
+def _say_unconnected(failure: WireFailure, url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if failure.failure is Failure.CERTIFICATE:
+        return failure.failure.value, f"{origin}: {failure.detail}; {_TRUST}" if failure.detail else origin
+    to = f"the proxy {failure.proxy}" if failure.proxy else origin
+    return f"no connection to {to} could be made", failure.detail or "timed out while connecting"

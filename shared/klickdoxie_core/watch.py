@@ -11,7 +11,7 @@ from klickdoxie_core.breaker import Breaker, Circuit, Stop, state_after, text_of
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
 from klickdoxie_core.entry import State
-from klickdoxie_core.errors import JobStopped
+from klickdoxie_core.errors import JobStopped, JournalError, RateLimited
 from klickdoxie_core.journaled import Journaled, Plain, Ran, called
 from klickdoxie_core.progress import Tally
 
@@ -20,6 +20,7 @@ R = TypeVar("R")
 
 # The longest sleep at a time: a signal handler that stops a waiting job can set a flag, but wake nobody.
 _NAP: Final = 1.0
+_UNPROBED: Final = "; given a safe read as Breaker(probe=…), a job waits until such an outage is over"
 
 
 class Watch(Generic[I, R]):
@@ -49,11 +50,12 @@ class Watch(Generic[I, R]):
     async def run(self, item: I) -> Ran[R] | None:
         """What came of an item, after an outage if there is one; None when the job ended before it was tried."""
         ran: Ran[R] | None = None
+        self._tally.starting()
         while self.going:
             go = self._attempt if self._outage() is None else self._wait
             tried: Ran[R] | None = await go(item, again=ran is not None)
             ran = tried or ran
-            if tried is not None and (tried.state is not State.PENDING or self._outage() is None):
+            if tried is not None and not self._comes_again(tried):
                 break
         if ran is not None:
             self._tally.add(ran.state)
@@ -73,11 +75,19 @@ class Watch(Generic[I, R]):
         text = (
             f"the job stopped because {self._stop.reason}: {text_of(self._stop.error)}; {figures.ok} done, "
             f"{figures.failed} failed, {figures.unknown} unknown, {figures.skipped} settled by an earlier run, "
-            f"the rest is pending{self._runner.how_to_go_on(alike)}"
+            f"the rest is pending{self._runner.how_to_go_on(alike)}{_UNPROBED if self._stop.unprobed else ''}"
         )
         error = JobStopped(text)
         error.__cause__ = self._stop.error
         return error
+
+    def _comes_again(self, tried: Ran[R]) -> bool:
+        """Whether an item is tried once more in this run: after an outage, or where it was refused only for the rate.
+
+        Then nothing was done, and the client keeps the pause. With nothing but such refusals that is an outage.
+        """
+        limited = self._circuit is not None and isinstance(tried.error, RateLimited)
+        return tried.state is State.PENDING and (limited or self._outage() is not None)
 
     def _outage(self) -> Exception | None:
         return self._circuit.outage if self._circuit is not None else None
@@ -109,7 +119,9 @@ class Watch(Generic[I, R]):
 
     def _learn(self, ran: Ran[Any], *, probe: bool) -> None:
         if ran.broken is not None:
-            self._halt(Stop(reason="its journal cannot be written", error=ran.broken))
+            disk = isinstance(ran.broken, JournalError)
+            reason = "its journal cannot be written" if disk else "what `keep` gives of a result cannot be recorded"
+            self._halt(Stop(reason=reason, error=ran.broken))
         circuit = self._circuit
         if circuit is None or not ran.called:
             return

@@ -19,7 +19,7 @@ import attrs
 
 from klickdoxie_core.asgi import Receive, Scope, Send
 from klickdoxie_core.auth.basic import Basic, basic_header
-from klickdoxie_core.errors import ConfigError, WebhookError
+from klickdoxie_core.errors import ConfigError, SdkError, WebhookError
 from klickdoxie_core.redact import Secret, secret
 
 E = TypeVar("E")
@@ -220,7 +220,8 @@ class Receiver(Generic[E]):
     Args:
         handler: Called with each event.
         read: Turns a delivery into an event, or raises a `WebhookError`, whose text goes to the log: `NotAuthentic`
-            for a wrong credential, `WrongPath` for a wrong path, any other for what cannot be read.
+            for a wrong credential, `WrongPath` for a wrong path, any other for what cannot be read. Another exception
+            is answered like the last, and logged without its text.
         basic: Credentials that the `Authorization` header must have; they are checked before the body is read.
         methods: The HTTP methods that are taken.
         max_body: Bytes of a body beyond which it is refused, before it is parsed.
@@ -275,7 +276,13 @@ class Receiver(Generic[E]):
         if _announced(head.headers.get("content-length", b"")) > self._max_body:
             raise _too_large(self._max_body)
         body = await read_body(receive, max_body=self._max_body)
-        return self._read(attrs.evolve(head, body=body))
+        try:
+            return self._read(attrs.evolve(head, body=body))
+        except WebhookError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of the client's author, told like one of the handler
+            _LOG.error("reading a webhook delivery failed: %s", _told(error))
+        raise WebhookError("the delivery cannot be read")
 
     async def _answer(self, send: Send, status: HTTPStatus) -> None:
         text = status.phrase.encode()
@@ -297,8 +304,7 @@ class Receiver(Generic[E]):
             if inspect.isawaitable(outcome):
                 await outcome
         except Exception as error:  # noqa: BLE001 - the answer is out, so the log is all that is left
-            # The error's own text may quote the event: only its class and its place are shown.
-            _LOG.error("the handler of a webhook failed: %s at %s", type(error).__name__, _place(error))
+            _LOG.error("the handler of a webhook failed: %s", _told(error))
 
 
 def _head(scope: Scope) -> Delivery:
@@ -346,6 +352,12 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _told(error: Exception) -> str:
+    """An error's class and its place; its text may quote the event, unless it is that of a call of a client."""
+    said = f": {error}" if isinstance(error, SdkError) and error.operation else ""
+    return f"{type(error).__name__}{said} at {_place(error)}"
 
 
 def _place(error: BaseException) -> str:

@@ -177,7 +177,7 @@ def test_many_failures_among_the_last_ones_are_an_outage() -> None:
     """Half of the last 50, but not half of the first few."""
     circuit = a_circuit()
     for number in range(49):
-        circuit.saw(ConnectFailed() if number % 2 == 0 else None)
+        circuit.saw(ConnectFailed() if number % 2 == 1 else None)
         assert circuit.outage is None
     circuit.saw(ConnectFailed())
     assert circuit.outage is not None
@@ -237,6 +237,7 @@ def test_refusals_alike_stop_the_job(same: int | None) -> None:
     ("error", "reason"),
     [
         (REFUSED, "2 items in a row were refused alike"),
+        (ArgumentError("address must not be empty"), "2 items in a row were refused alike"),
         (KeyError("anna@example.com"), "its function raises the same error for every item, 2 in a row"),
     ],
     ids=repr,
@@ -262,6 +263,15 @@ def test_pauses_double_up_to_a_minute_until_time_is_up() -> None:
     assert sum(pauses) == 300
     assert str(circuit.stop.error) == "still down"
     assert "300 s" in circuit.stop.reason
+
+
+def test_the_next_outage_begins_with_short_pauses_again() -> None:
+    """How long the last one took says nothing about it."""
+    circuit = in_outage(Breaker(outages=1))
+    for error in (ConnectFailed(), ConnectFailed(), None):
+        circuit.probed(error)
+    circuit.saw(ConnectFailed())
+    assert circuit.pause() == 1
 
 
 def test_the_pause_is_counted_from_the_last_probe() -> None:
@@ -310,6 +320,19 @@ def test_calls_under_way_neither_end_an_outage_nor_begin_the_next() -> None:
     for _ in range(9):
         circuit.saw(ConnectFailed())
     assert circuit.outage is None
+
+
+def test_calls_under_way_do_not_begin_an_outage_anew() -> None:
+    """Its pauses and its time are counted from the failure that began it."""
+    time = Time()
+    circuit = in_outage(Breaker(max_outage=1.5), time)
+    time.now += 0.75
+    for _ in range(10):
+        circuit.saw(ConnectFailed())
+    assert circuit.pause() == 0.25
+    time.now += 0.75
+    circuit.probed(ConnectFailed())
+    assert circuit.stop is not None
 
 
 def test_the_first_reason_stays() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from klickdoxie_core import Effect, Outcome, bulk, recording
-from klickdoxie_core.errors import ArgumentError, ConfigError, ConnectFailed, Facts, Interrupted, NotFound
+from klickdoxie_core.errors import ArgumentError, ConfigError, ConnectFailed, Facts, Interrupted, JobStopped, NotFound
 from klickdoxie_core.journal import State
 from klickdoxie_core.progress import OnProgress
 from tests.core.support import (
@@ -132,9 +132,9 @@ async def test_nothing_to_do(source: Callable[[], Any]) -> None:
         assert [outcome async for outcome in outcomes] == []
 
 
-@pytest.mark.parametrize("concurrency", [0, -1])
-def test_concurrency_is_from_one(concurrency: int) -> None:
-    """Nobody would work otherwise."""
+@pytest.mark.parametrize("concurrency", [0, -1, 2.0, "4", None])
+def test_concurrency_is_a_whole_number_from_one(concurrency: Any) -> None:
+    """Nobody would work otherwise; found out in the block, it would leave a task group behind that nobody leaves."""
     with pytest.raises(ArgumentError, match="concurrency"):
         bulk(Work(), [1], concurrency=concurrency)
 
@@ -212,9 +212,15 @@ async def test_an_error_of_a_call_is_its_outcome() -> None:
         seen[3].unwrap()
 
 
-def test_an_outcome_shows_neither_item_nor_result() -> None:
-    """Both may be personal."""
-    assert repr(Outcome(item="anna@example.com", result="Anna")) == "Outcome(error=None, state=<State.DONE: 'done'>)"
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(None, "None"), (NotFound("gone"), "NotFound('gone')"), (ValueError("anna@example.com"), "ValueError")],
+    ids=["none", "ours", "foreign"],
+)
+def test_an_outcome_shows_nothing_personal(error: Exception | None, shown: str) -> None:
+    """Item and result may be, and so may the text of an error that is not the SDK's."""
+    outcome = Outcome(item="anna@example.com", result="Anna", error=error)
+    assert repr(outcome) == f"Outcome(error={shown}, state=<State.DONE: 'done'>)"
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
@@ -365,6 +371,24 @@ def plain_that_would_go_on() -> Iterator[int]:
     return iter(take, None)
 
 
+@pytest.mark.parametrize("error", [StopAsyncIteration, OwnError])
+async def test_a_source_that_has_ended_is_not_asked_again(error: type[Exception]) -> None:
+    """A queue that has handed out its last item would keep the other workers waiting for ever."""
+    asked = 0
+
+    class Queue(Plain):
+        async def __anext__(self) -> int:
+            nonlocal asked
+            asked += 1
+            await anyio.lowlevel.checkpoint()
+            raise error
+
+    with suppress(OwnError):
+        async with bulk(Work(), Queue(9), concurrency=4) as outcomes:
+            assert [outcome async for outcome in outcomes] == []
+    assert asked == 1
+
+
 @pytest.mark.parametrize(
     ("source", "items"),
     [
@@ -443,3 +467,23 @@ async def test_calls_of_a_client_go_through_bulk_with_their_recording() -> None:
     assert (len(errors), len(seen.exchanges)) == (5, 10)
     assert wire.most == 3
     assert not any(isinstance(outcome.error, ConnectFailed) for outcome in errors)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(("concurrency", "told"), [(1, [0]), (4, [0, 2, 3, 4])])
+async def test_a_future_that_was_cancelled_ends_the_job_and_not_its_caller(concurrency: int, told: list[int]) -> None:
+    """What else is under way is finished and told; the caller gets an error, and not a cancellation of nobody's."""
+    gone = asyncio.get_running_loop().create_future()
+    gone.cancel("by somebody else")
+
+    async def call(item: int) -> int:
+        await settle(item)
+        return await gone if item == 1 else item
+
+    async with bulk(call, range(10), concurrency=concurrency) as outcomes:
+        assert [(await anext(outcomes)).unwrap() for _ in told] == told
+        with pytest.raises(JobStopped, match="the job was cancelled before it came to its end"):
+            await anext(outcomes)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0

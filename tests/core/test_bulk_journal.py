@@ -142,9 +142,28 @@ async def test_what_is_to_be_kept_of_a_result(tmp_path: Path) -> None:
     assert (entries["3"].result, entries["4"].result) == ({"id": 9}, None)
 
 
-@pytest.mark.parametrize("keep", [lambda _: object(), lambda result: result["id"]])
+async def test_what_was_kept_of_an_earlier_result_stays(tmp_path: Path) -> None:
+    """An item that is refused now, or still in doubt, takes nothing away."""
+    kept = [
+        Entry(key="1", state=State.PENDING, result={"id": 7}),
+        Entry(key="2", state=State.UNKNOWN, result={"id": 8}),
+    ]
+    async with a_journal(tmp_path) as journal:
+        await journal.add(kept)
+    await run(tmp_path, Service({1: NotFound("gone")}), [1, 2])
+    entries = await entries_of(tmp_path)
+    assert [(entry.state, entry.result) for entry in entries.values()] == [
+        (State.FAILED, {"id": 7}),
+        (State.UNKNOWN, {"id": 8}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [(lambda _: object(), "result must be something that JSON can hold"), (lambda _: {}["id"], "KeyError")],
+)
 async def test_a_keep_that_fails_stops_the_job_and_takes_nothing_back(
-    tmp_path: Path, keep: Callable[[Any], object]
+    tmp_path: Path, keep: Callable[[Any], object], said: str
 ) -> None:
     """What was done is done, and is told."""
     seen: list[Outcome[int, int]] = []
@@ -153,7 +172,7 @@ async def test_a_keep_that_fails_stops_the_job_and_takes_nothing_back(
         job = bulk(service.call, range(100), journal=journal, keep=keep, concurrency=1)
         async with job as outcomes:
             seen.append(await anext(outcomes))
-            with pytest.raises(JobStopped, match="journal cannot be written"):
+            with pytest.raises(JobStopped, match=f"what `keep` gives of a result cannot be recorded: {said}"):
                 await anext(outcomes)
     assert [(outcome.item, outcome.state) for outcome in seen] == [(0, State.DONE)]
     assert await states_of(tmp_path) == {"0": "done"}
@@ -326,6 +345,18 @@ async def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
     assert isinstance(seen[11].error, ArgumentError)
     assert [outcome.state for outcome in seen.values()] == [State.DONE, State.DONE, State.FAILED]
     assert await states_of(tmp_path) == {"1": "done", "2": "done"}
+
+
+async def test_a_journal_that_is_still_open_is_no_second_run(tmp_path: Path) -> None:
+    """It could not tell a further run from a key that comes twice; it says so, and sends and changes nothing."""
+    service = Service()
+    async with a_journal(tmp_path) as journal:
+        for _ in range(2):
+            async with bulk(service.call, [1], journal=journal) as outcomes:
+                seen = [outcome async for outcome in outcomes]
+    assert "opens the journal anew" in str(seen[0].error)
+    assert service.calls == {1: 1}
+    assert await states_of(tmp_path) == {"1": "done"}
 
 
 @pytest.mark.parametrize(("items", "key"), [([1.5], None), ([None], None), ([1], lambda item: item)])

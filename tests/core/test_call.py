@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from klickdoxie_core import Call, Effect
-from klickdoxie_core.call import default_effect, expand
+from klickdoxie_core.call import _names, check_json, default_effect, expand
+from klickdoxie_core.redact import mask
 from tests.core.support import BASE_URL, a_call
+
+ANNA = "anna.maria.mustermann@example.com"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,42 @@ def test_the_target_is_an_absolute_url() -> None:
     assert a_call(query={}).target(BASE_URL) == f"{BASE_URL}/thing"
 
 
+@pytest.mark.parametrize(
+    ("query", "url"),
+    [
+        ({"a": None}, "/thing"),
+        ({"a": None, "b": "ä b"}, "/thing?b=%C3%A4+b"),
+        ({"tag": ["a", "ö"], "n": (1, 2)}, "/thing?tag=a&tag=%C3%B6&n=1&n=2"),
+        ({"tag": []}, "/thing"),
+        ({"a": "", "b": 0}, "/thing?a=&b=0"),
+    ],
+)
+def test_none_is_left_out_and_a_list_repeats_the_name(query: Any, url: str) -> None:
+    """So that optional parameters need no filter."""
+    assert a_call(query=query).target(BASE_URL) == f"{BASE_URL}{url}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"a": True},
+        {"a": [False]},
+        {"a": 1.5},
+        {"a": [None]},
+        {"a": [["x"]]},
+        {"a": {"b"}},
+        {"a": b"x"},
+        {1: "a"},
+        "a=1",
+    ],
+    ids=repr,
+)
+def test_what_is_no_query(query: Any) -> None:
+    """Each service writes truth and decimals in its own way, and PHP takes the text `false` for true."""
+    with pytest.raises(ValueError, match="query must map texts"):
+        a_call(query=query).target(BASE_URL)
+
+
 def test_a_call_shows_nothing_personal() -> None:
     """The repr names the operation and leaves out every value that is sent."""
     call: Call[object] = a_call(
@@ -80,3 +121,20 @@ def test_a_call_shows_nothing_personal() -> None:
     )
     assert "Do Thing" in repr(call)
     assert "canary" not in repr(call)
+
+
+def test_paths_are_not_remembered_for_ever() -> None:
+    """Each path that somebody calls is a template: a program that runs for months calls millions."""
+    for number in range(1100):
+        expand(f"/thing/{number}", {})
+    assert _names.cache_info().currsize <= 1000
+
+
+@pytest.mark.parametrize("before", [85, 90, 95, 1990, 3985, 3990, 3995])
+@pytest.mark.parametrize("below", [True, False])
+def test_the_place_of_a_fault_shows_no_half_address(before: int, *, below: bool) -> None:
+    """Wherever it is cut, what is left of an address can be told and masked."""
+    body = {"x" * before: {ANNA: object()}} if below else {f"{'x' * before} {ANNA}": object()}
+    with pytest.raises(ValueError, match="JSON cannot carry, at x") as caught:
+        check_json("body", body)
+    assert "anna" not in mask(str(caught.value))

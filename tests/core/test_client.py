@@ -5,16 +5,30 @@ from __future__ import annotations
 import logging
 import math
 import os
+import pickle
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import anyio
 import attrs
 import httpx
 import pytest
 
-from klickdoxie_core import ApiClient, Basic, Dialect, Effect, KeyPair, Resource, Retry, recording
-from klickdoxie_core.call import Stream
+from klickdoxie_core import (
+    ApiClient,
+    Basic,
+    Clock,
+    Dialect,
+    Effect,
+    Grant,
+    KeyPair,
+    Resource,
+    Retry,
+    Scheme,
+    recording,
+)
+from klickdoxie_core.auth.scheme import Run
+from klickdoxie_core.call import Call, Stream
 from klickdoxie_core.errors import (
     ArgumentError,
     BadRequest,
@@ -24,6 +38,7 @@ from klickdoxie_core.errors import (
     SdkError,
     ServerError,
 )
+from klickdoxie_core.resource import CallOptions
 from klickdoxie_core.version import VERSION
 from klickdoxie_core.wire.base import Response, WireFailure
 from klickdoxie_core.wire.httpx_wire import HttpxWire
@@ -79,6 +94,30 @@ class Shop(Client):
 
     def _bind(self) -> None:
         self.things = Things(self)
+
+
+@pytest.mark.parametrize("observers", [None, 3, object()])
+def test_observers_are_a_list(observers: Any) -> None:
+    """One alone is none."""
+    with pytest.raises(OwnConfigError, match="observers"):
+        Shop(ScriptedWire(), observers=observers)
+
+
+@pytest.mark.parametrize("effect", ["once", True, Effect])
+async def test_an_effect_is_one_of_three(effect: Any) -> None:
+    """A word for it would else be sent twice, as a write that may be repeated is."""
+    wire = ScriptedWire(lambda _: lost())
+    caught = await failure_of(Shop(wire).request("POST", "/x", effect=effect))
+    assert (type(caught), wire.requests) == (OwnArgumentError, [])
+    assert "effect" in str(caught)
+
+
+@pytest.mark.parametrize("method", [None, 5, b"GET"])
+async def test_a_method_is_a_text(method: Any) -> None:
+    """It is refused by its name."""
+    caught = await failure_of(Shop(ScriptedWire()).request(method, "/x"))
+    assert type(caught) is OwnArgumentError
+    assert "method" in str(caught)
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline"])
@@ -319,7 +358,9 @@ async def test_a_body_that_is_no_json_sends_nothing(body: object) -> None:
     assert (caught.maybe_applied, caught.attempts, wire.requests) == (False, 0, [])
 
 
-@pytest.mark.parametrize("values", [{"path": {"id": ".."}}, {"query": {"q": "\ud800"}}, {"form": {"q": "\ud800"}}])
+@pytest.mark.parametrize(
+    "values", [{"path": {"id": ".."}}, {"path": {"ID": 1}}, {"query": {"q": "\ud800"}}, {"form": {"q": "\ud800"}}]
+)
 async def test_a_value_that_cannot_be_sent_sends_nothing(values: dict[str, Any]) -> None:
     """The same holds for paths, queries and forms."""
     wire = ScriptedWire()
@@ -349,6 +390,12 @@ async def test_a_resource_sends_what_it_says(method: str) -> None:
     assert wire.requests[0].headers["authorization"].startswith("Basic ")
     caught = await failure_of(shop.things.change(method, 5))
     assert caught.facts.effect is (Effect.ONCE if method in {"post", "patch"} else Effect.REPEATABLE)
+
+
+def test_a_resource_may_say_all_that_a_call_takes() -> None:
+    """Uploads, forms and headers among them; what its own arguments say stands nowhere else."""
+    known = {field.name for field in attrs.fields(Call)}
+    assert {*CallOptions.__annotations__} == known - {"operation", "method", "template", "into"}
 
 
 @pytest.mark.parametrize("effect", Effect)
@@ -406,9 +453,10 @@ async def test_a_closed_client_says_so() -> None:
     await shop.aclose()
     assert wire.closed == 1
     for each in (shop, view):
-        caught = await failure_of(each.request("GET", "/x"))
-        assert type(caught) is OwnConfigError
-        assert "closed" in str(caught)
+        for use in (each.request("GET", "/x"), each.__aenter__()):
+            caught = await failure_of(use)
+            assert type(caught) is OwnConfigError
+            assert "this client is closed" in str(caught)
 
 
 @pytest.mark.parametrize("backends", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "asyncio")])
@@ -454,5 +502,107 @@ async def test_a_given_http_client_stays_the_callers() -> None:
 
 
 def test_the_version_is_told() -> None:
-    """The service learns who is calling."""
+    """The service learns who is calling; a client of one's own has a version of its own."""
     assert Shop(ScriptedWire(), time=FakeClock()).engine.headers["user-agent"].startswith(f"shop/{VERSION} python/")
+    own = type("Own", (Shop,), {"version": "7.1"})(ScriptedWire())
+    assert own.engine.headers["user-agent"].startswith("shop/7.1 python/")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "kind"), [(None, "NoneType"), ("anna:geheim", "str"), (Basic, "Basic"), (5.5, "float")], ids=str
+)
+def test_a_credential_is_a_scheme(scheme: Any, kind: str) -> None:
+    """Anything else is refused when the client is made, and not shown."""
+    with pytest.raises(OwnConfigError) as caught:
+        type("Own", (Client,), {"dialect": OwnDialect()})(ScriptedWire(), {"account": scheme})
+    assert caught.value.message == (
+        f"the credential 'account' must be a Scheme, such as Basic(...) or Bearer(...), not {kind}"
+    )
+
+
+class Signing(Scheme[None]):
+    """A way to sign in that returns what it was told to."""
+
+    def __init__(self, headers: Any) -> None:
+        self._headers = headers
+
+    async def obtain(self, run: Run, clock: Clock) -> Grant[None]:
+        """Nothing to obtain."""
+        return Grant(credential=None)
+
+    def sign(self, credential: None) -> Mapping[str, str]:
+        """What it was told."""
+        return cast("Mapping[str, str]", self._headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        ["x-key"],
+        {"x-key": None},
+        {"x-key": 4711},
+        {"x-key": "geheim\r\nx-other: 1"},
+        {"x-key:": "geheim"},
+        {1: ""},
+    ],
+    ids=repr,
+)
+async def test_a_signature_is_made_of_texts_of_one_line(headers: Any) -> None:
+    """Anything else is refused before it is sent, without being shown; so it is with headers of a call."""
+    wire = ScriptedWire()
+    client = Client(wire, {"account": Signing(headers)})
+    caught = await failure_of(client.run(a_call(auth="account")))
+    assert (type(caught), wire.requests) == (ConfigError, [])
+    assert "sign() returns must map names of headers to texts without line breaks" in str(caught)
+    assert "geheim" not in repr(caught)
+    if headers:
+        caught = await failure_of(client.run(a_call(headers=headers)))
+        assert (type(caught), wire.requests) == (ArgumentError, [])
+        assert "geheim" not in repr(caught)
+
+
+def test_a_client_is_not_pickled() -> None:
+    """Its connections and locks work nowhere else, and its credentials must not go there."""
+    with pytest.raises(TypeError, match="a client cannot be pickled; make one in each process"):
+        pickle.dumps(Shop(ScriptedWire()))
+
+
+async def test_bytes_are_sent_as_a_stream() -> None:
+    """They have a length, and are there for each attempt."""
+    wire = ScriptedWire(unsent(), answer())
+    await Shop(wire).run(a_call(Effect.ONCE, stream=Stream.of("Größe".encode("cp1252"), "text/csv")))
+    for request in wire.requests:
+        assert callable(request.body)
+        assert [piece async for piece in request.body()] == ["Größe".encode("cp1252")]
+        assert (request.headers["content-type"], request.headers["content-length"]) == ("text/csv", "5")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (b"geheim", "stream must be a Stream(...), not bytes"),
+        (Stream(open=cast("Any", _nothing()), content_type="text/csv"), "open of Stream"),
+        (Stream(open=_nothing, content_type=cast("Any", None)), "content_type of Stream"),
+        (Stream(open=_nothing, content_type="a\r\nx: 1"), "content_type of Stream"),
+        (Stream(open=_nothing, content_type="text/csv", length=-1), "length of Stream"),
+        (Stream(open=_nothing, content_type="text/csv", length=cast("Any", "5")), "length of Stream"),
+        (Stream(open=_nothing, content_type="text/csv", length=True), "length of Stream"),
+    ],
+)
+async def test_a_stream_is_checked(stream: Any, said: str) -> None:
+    """What cannot be sent is an argument of the call, and is refused before anything leaves."""
+    wire = ScriptedWire()
+    caught = await failure_of(Shop(wire).run(a_call(Effect.ONCE, stream=stream)))
+    assert (type(caught), wire.requests) == (OwnArgumentError, [])
+    assert caught.message.startswith(said)
+
+
+async def test_bytes_as_a_body_have_a_hint() -> None:
+    """JSON cannot carry them; something else can."""
+    caught = await failure_of(Shop(ScriptedWire()).request("POST", "/x", body=b"geheim"))
+    assert "stream=Stream.of(" in str(caught)

@@ -140,10 +140,17 @@ def test_what_does_not_fit_is_refused(payload: object, into: Any, said: str) -> 
     assert error.paths == (f"{said} @ $",)
 
 
-@pytest.mark.parametrize(("payload", "into"), [([], tuple[int]), ([1, 2], tuple[int]), ([1], tuple[int, int])])
-def test_a_tuple_has_its_length(payload: object, into: Any) -> None:
+@pytest.mark.parametrize(
+    ("payload", "into", "said"),
+    [
+        ([], tuple[int], "expected a list of 1, got one of 0"),
+        ([1, 2], tuple[int], "expected a list of 1, got one of 2"),
+        (["x"], tuple[int, int], "expected a list of 2, got one of 1"),
+    ],
+)
+def test_a_tuple_has_its_length(payload: object, into: Any, said: str) -> None:
     """A list of another length is another answer."""
-    refused(payload, into)
+    assert refused(payload, into).paths == (f"{said} @ $",)
 
 
 def test_a_model_takes_what_it_knows_and_keeps_the_rest() -> None:

@@ -31,6 +31,7 @@ from klickdoxie_core.errors import (
 )
 from klickdoxie_core.wire.base import Failure, Request, WireFailure
 from tests.core.support import (
+    BASE_URL,
     Client,
     FakeClock,
     ScriptedWire,
@@ -112,6 +113,7 @@ TABLE: list[tuple[Callable[[], Step], type[SdkError], tuple[str, str, str]]] = [
     *((says(status, b"<html>"), ServerError, OUTAGE) for status in (500, 502, 503, 504)),
     (says(503, retry_after="1"), ServerError, OUTAGE),
     *((says(status), ServerError, FINAL_IN_DOUBT) for status in (501, 505, 507, 508, 511)),
+    *((says(status), ServerError, ("3", "1?", "1?")) for status in (506, 509, 510, 520, 524, 529, 599)),
     *((says(status), DecodeError, FINAL_IN_DOUBT) for status in (99, 199, 600, 999)),
 ]
 
@@ -213,9 +215,14 @@ class TagsClient(Client):
         ({"transient": True, "in_doubt": True}, ("2", "2?", "1?")),
     ],
 )
-@pytest.mark.parametrize("status", [200, 406, 500])
-async def test_a_vendor_explains(status: int, means: dict[str, Any], row: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize("status", [200, 406, 429, 500])
+async def test_a_vendors_last_word(status: int, means: dict[str, Any], row: tuple[str, str, str]) -> None:
     """A vendor's own decision counts whatever the status, and what it calls transient is tried once more."""
+    assert await explained(status, {"final": True} | means) == row
+
+
+async def explained(status: int, means: dict[str, Any]) -> tuple[str, ...]:
+    """How often each effect is sent and whether it is in doubt, for an answer in the vendor's words."""
     seen: list[str] = []
     for effect in (SAFE, REPEATABLE, ONCE):
         wire = ScriptedWire(lambda _: answer(status, {"error": 12, "means": means}))
@@ -223,29 +230,104 @@ async def test_a_vendor_explains(status: int, means: dict[str, Any], row: tuple[
         seen.append(f"{len(wire.requests)}{'?' if caught.maybe_applied else ''}")
         assert (type(caught), caught.message, caught.code) == (NoSuchTag, "there is no such tag", 12)
         assert caught.status == status
-    assert tuple(seen) == row
+    return tuple(seen)
 
 
-async def test_a_vendor_may_leave_the_decision_to_http() -> None:
-    """With `final=False` the words are the vendor's and the table is HTTP's, in the vendor's class."""
-    wire = ScriptedWire(lambda _: answer(500, {"error": 12, "means": {"final": False}}))
-    caught = await failure_of(TagsClient(wire).run(a_call()))
-    assert (type(caught).__name__, caught.message, caught.code) == ("TagsDown", "there is no such tag", 12)
-    assert len(wire.requests) == 3
+@pytest.mark.parametrize(
+    ("status", "means", "row"),
+    [
+        (200, {}, FINAL),
+        (200, {"transient": True, "in_doubt": True}, ("2", "2?", "1?")),
+        (302, {}, FINAL),
+        (404, {}, FINAL),
+        (404, {"transient": True}, ("2", "2", "1")),
+        (404, {"in_doubt": True}, FINAL_IN_DOUBT),
+        (429, {}, UNSENT),
+        (429, {"transient": True}, UNSENT),
+        (429, {"in_doubt": True}, ("3", "3?", "3?")),
+        (500, {}, OUTAGE),
+        (503, {"transient": True}, OUTAGE),
+        (504, {}, OUTAGE),
+        (504, {"transient": True, "in_doubt": True}, OUTAGE),
+        (507, {}, FINAL_IN_DOUBT),
+        (507, {"transient": True}, ("2", "2?", "1?")),
+        (999, {}, FINAL_IN_DOUBT),
+    ],
+)
+async def test_a_vendors_words_leave_the_decision_to_http(
+    status: int, means: dict[str, Any], row: tuple[str, str, str]
+) -> None:
+    """Class and words are the vendor's, retries and doubt those of the status, to which the vendor only adds."""
+    assert await explained(status, means) == row
 
 
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        (302, "the service answered 302; redirects are not followed"),
+        (302, "the service answered 302; redirects are not followed; it points to https://x"),
         (304, "the service answered 304"),
         (400, "the service answered 400"),
     ],
 )
 async def test_an_error_says_what_was_answered(status: int, text: str) -> None:
-    """Where a redirect points to is not shown: it may carry a key."""
-    caught = await failure_of(Client(ScriptedWire(answer(status, headers={"location": "https://x/?k"}))).run(a_call()))
+    """Of where a redirect points to only the origin is shown: the rest may carry a key."""
+    headers = {"location": "https://anna:geheim@x/anna/?k#f"}
+    caught = await failure_of(Client(ScriptedWire(answer(status, headers=headers))).run(a_call()))
     assert caught.message == text
+
+
+@pytest.mark.parametrize(
+    ("location", "origin"),
+    [
+        ("/other", BASE_URL),
+        ("//EXAMPLE.org/?k", "https://example.org"),
+        ("http://10.0.0.1:8080/x", "http://10.0.0.1:8080"),
+        ("file:///etc/passwd", None),
+        ("https://", BASE_URL),
+        ("https://x:99999/", None),
+        ("https://[", None),
+        ("https://geheim@anna@x y/", None),
+        (None, None),
+    ],
+)
+async def test_a_redirect_names_the_origin(location: str | None, origin: str | None) -> None:
+    """A path alone stays with the service; what is no origin is not shown, also beside a vendor's words."""
+    headers = {} if location is None else {"location": location}
+    said = f"; it points to {origin}" if origin else ""
+    for payload in ({}, {"error": 12}):
+        caught = await failure_of(TagsClient(ScriptedWire(answer(302, payload, headers))).run(a_call()))
+        assert caught.message.endswith(said or ("not followed" if not payload else "no such tag"))
+        assert "geheim" not in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (404, "the service answered 404; it sent a web page; check base_url"),
+        (302, "the service answered 302; redirects are not followed; it sent a web page; check base_url"),
+        (502, "the service answered 502; it sent a web page"),
+    ],
+)
+async def test_a_web_page_is_named(status: int, said: str) -> None:
+    """With a failure of the server it is no matter of the URL."""
+    page = b"\xef\xbb\xbf\n<!DOCTYPE html>"
+    assert (await failure_of(Client(ScriptedWire(lambda _: answer(status, page))).run(a_call()))).message == said
+
+
+@pytest.mark.parametrize("before", [*range(19), 5000])
+async def test_a_long_text_shows_no_half_address(before: int) -> None:
+    """Many addresses become short when they are hidden; the one at which the text is cut is hidden, too."""
+    text = "x" * before + " anna.maria.louise.mustermann@buero.example.com" * 400
+    caught = await failure_of(Client(ScriptedWire(answer(400, text.encode()))).run(a_call()))
+    assert "anna" not in str(caught.body)
+
+
+@pytest.mark.parametrize(("password", "shown"), [("geheim99", False), ("20240815", False), ("4711", True)])
+async def test_an_error_repeats_no_password(password: str, shown: bool) -> None:
+    """Also one of digits alone, unless it is as short as the numbers that an answer is full of."""
+    said = answer(400, {"error": 4711, "message": f"wrong password {password}"})
+    caught = await failure_of(Client(ScriptedWire(said)).run(a_call(REPEATABLE, body={"password": password})))
+    assert (password in str(caught.body)) is shown
 
 
 async def test_an_error_shows_the_body_masked() -> None:
@@ -290,6 +372,20 @@ async def test_an_error_tells_that_the_stock_of_retries_was_empty() -> None:
     assert [(error.attempts, error.facts.quota_empty) for error in errors] == [(2, False), (1, True)]
 
 
+async def test_being_asked_to_slow_down_costs_no_retry() -> None:
+    """It is no failure of the service; neither does a success after it earn one."""
+    slow = answer(429, headers={"retry-after": "1"})
+    steps: list[Step] = [step for _ in range(20) for step in (slow, answer())]
+    client = Client(ScriptedWire(*steps, unsent(), answer()), retry=Retry(budget=1))
+    for _ in range(20):
+        await client.run(a_call())
+    await client.run(a_call())
+    client = Client(ScriptedWire(unsent(), unsent(), slow, answer(), lambda _: unsent()), retry=Retry(budget=1))
+    assert (await failure_of(client.run(a_call()))).facts.quota_empty
+    await client.run(a_call())
+    assert (await failure_of(client.run(a_call()))).attempts == 1
+
+
 async def test_a_retry_that_helps_costs_nothing() -> None:
     """The stock is the same after a call that needed its retry."""
     steps: list[Step] = [step for _ in range(20) for step in (unsent(), answer())]
@@ -297,6 +393,18 @@ async def test_a_retry_that_helps_costs_nothing() -> None:
     for _ in range(20):
         await client.run(a_call())
     assert "budget" in str(await failure_of(client.run(a_call())))
+
+
+async def test_five_successes_earn_a_retry() -> None:
+    """A success at once puts back a fifth of one; four are not enough."""
+    steps = [unsent(), unsent(), *[answer()] * 4, unsent(), answer(), unsent(), answer()]
+    client = Client(ScriptedWire(*steps), retry=Retry(budget=1, attempts=2))
+    await failure_of(client.run(a_call()))
+    for _ in range(4):
+        await client.run(a_call())
+    assert "budget" in str(await failure_of(client.run(a_call())))
+    for _ in range(2):
+        await client.run(a_call())
 
 
 async def test_a_view_decides_how_often() -> None:
@@ -403,6 +511,7 @@ async def test_the_deadline_bounds_the_last_attempt() -> None:
     caught = await failure_of(client.run(a_call(REPEATABLE)))
     assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, True, 2)
     assert [request.timeout for request in wire.requests] == [30.0, 9.5]
+    assert caught.message == "the answer was not complete when the deadline of 40 s was over"
 
 
 async def test_no_request_leaves_after_the_deadline() -> None:

@@ -15,6 +15,7 @@ import klicktipp_async.errors
 from klickdoxie_core import Effect, Facts, SdkError
 from klickdoxie_core import errors as core
 from klickdoxie_core.errors import renewed
+from klickdoxie_core.messages import MESSAGES
 
 FACTS = Facts(
     operation="Tag Contact",
@@ -108,6 +109,11 @@ def test_every_fact_is_an_attribute() -> None:
             "repeatable; attempts: 1",
         ),
         (
+            {"effect": Effect.ONCE, "maybe_applied": True, "attempts": 4},
+            "POST /tag (Create Tag): lost; it may have been executed; it was not sent once more because it is not "
+            "repeatable; attempts: 4",
+        ),
+        (
             {"effect": Effect.REPEATABLE, "maybe_applied": True, "attempts": 3, "waited": 1.25},
             "POST /tag (Create Tag): lost; it may have been executed; it is safe to send it again; attempts: 3; "
             "waited 1.2 s",
@@ -187,3 +193,46 @@ def test_an_argument_error_is_a_value_error() -> None:
     """Callers that validate input catch the builtin."""
     assert issubclass(core.ArgumentError, ValueError)
     assert issubclass(core.ArgumentError, core.ConfigError)
+
+
+class Shop(SdkError):
+    """The base of a service's errors."""
+
+    service = "Shop"
+    messages = {"Interrupted": ("Please look whether {service} has it.", "Sehen Sie bei {service} nach.")}  # noqa: RUF012
+
+
+class Interrupted(Shop, core.Interrupted):
+    """A service's own class."""
+
+
+class ShopDown(Shop, core.ServerError):
+    """A class without words of its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "english", "german"),
+    [
+        (core.ServerError, "The service has a problem at the moment.", "Der Dienst hat gerade eine Störung."),
+        (core.CertificateRejected, "The service could not be reached.", "Der Dienst war nicht erreichbar."),
+        (core.BadRequest, "The service refused this.", "Der Dienst hat das abgelehnt."),
+        (core.RateLimited, "Too many requests at once.", "Zu viele Anfragen auf einmal."),
+        (core.TooLarge, "The service gave an unexpected answer.", "Der Dienst hat unerwartet geantwortet."),
+        (SdkError, "Something went wrong.", "Es ist etwas schiefgegangen."),
+        (ShopDown, "Shop has a problem at the moment.", "Shop hat gerade eine Störung."),
+        (Interrupted, "Please look whether Shop has it.", "Sehen Sie bei Shop nach."),
+    ],
+)
+def test_every_error_has_a_sentence_for_people(error: type[SdkError], english: str, german: str) -> None:
+    """In two languages, with the name of the service where there is one, and nothing of what was sent."""
+    caught = error("canary", attrs.evolve(FACTS, details={"reason": "canary"}))
+    assert caught.user_message().startswith(english)
+    assert caught.user_message("de").startswith(german)
+    assert "canary" not in caught.user_message() + caught.user_message("de")
+
+
+def test_sentences_belong_to_classes() -> None:
+    """No sentence stands for a class that does not exist, and none differs in its last mark."""
+    assert {*MESSAGES} <= {*vars(core)}
+    for sentences in MESSAGES.values():
+        assert all(sentence.endswith(".") and sentence.count("{") <= 1 for sentence in sentences)

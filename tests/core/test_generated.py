@@ -6,7 +6,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
@@ -304,6 +304,12 @@ def test_a_generic_model_is_read_as_what_it_is_asked_for() -> None:
     assert (box.content, list(box.more)) == (Leaf(size=1), [Leaf(size=2)])
     with pytest.raises(Undecodable):
         structure(new_converter(), {"content": "x"}, Box[int])
+
+
+def test_any_mapping_is_an_object() -> None:
+    """A hook of a client package may hand on another kind of mapping than the one that was parsed."""
+    payload = MappingProxyType({"name": "Äste", "leaf": MappingProxyType({"size": 3})})
+    assert structure(new_converter(), payload, Tree) == Tree(name="Äste", leaf=Leaf(size=3))
 
 
 def test_a_made_model_is_whole() -> None:

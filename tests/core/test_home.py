@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import anyio
 import pytest
@@ -25,6 +26,20 @@ def test_the_first_event_loop_is_home(first: str, second: str) -> None:
     assert anyio.run(twice, backend=first) == [None, None]
     said = anyio.run(once, backend=second)
     assert said == "this client was first used in another event loop; make one client per event loop"
+
+
+def test_trio_needs_no_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has imported asyncio, it is trio that runs; nothing is imported to find that out."""
+    home = Home()
+
+    async def twice() -> list[str | None]:
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "asyncio")
+            found = [home.stranger(), home.stranger()]
+            assert "asyncio" not in sys.modules
+        return found
+
+    assert anyio.run(twice, backend="trio") == [None, None]
 
 
 @pytest.mark.anyio

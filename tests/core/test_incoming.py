@@ -23,6 +23,7 @@ from klickdoxie_core.errors import (
     Unauthorized,
     Unprocessable,
 )
+from klickdoxie_core.incoming import Collector
 from klickdoxie_core.wire.base import Failure, WireFailure
 from tests.core.support import (
     CANCELLATIONS,
@@ -436,3 +437,20 @@ async def test_nothing_runs_on_behind_a_stream() -> None:
             await anext(incoming)
         await settle()
     assert (pieces.closed, wire.closed, wire.under_way) == (1, 1, 0)
+
+
+class Refusing(Lines):
+    """Can make sense of nothing."""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Refuse it by its own words."""
+        raise Undecodable(chunk.decode())
+
+
+def test_a_collector_passes_over_what_follows_a_fault() -> None:
+    """A reader whose answer makes no sense is asked no more, and the first fault is the one that is told."""
+    collector = Collector(Refusing())
+    collector.feed(b"first")
+    collector.feed(b"second")
+    with pytest.raises(Undecodable, match="first"):
+        collector.finish()

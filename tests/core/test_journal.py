@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing
 from functools import partial
@@ -10,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from klickdoxie_core.errors import ArgumentError, JournalError
 from klickdoxie_core.journal import Entry, Journal, State, fingerprint, read_header
-from klickdoxie_core.journal_store import Store
+from klickdoxie_core.journal_store import Desk, Store
 
 pytestmark = pytest.mark.anyio
 
@@ -336,6 +339,51 @@ async def test_a_journal_works_only_while_it_is_open(path: Path, journal: Journa
     assert journal.notes == {"a": 1}
     async with journal:
         assert await journal.counts() == {}
+
+
+class Door:
+    """A lock that is shut at first, and counts who has come and who has gone."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.come = self.gone = 0
+
+    def __enter__(self) -> None:
+        self.come += 1
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+        self.gone += 1
+
+    async def until(self, *, come: int = 0, gone: int = 0) -> None:
+        """Wait until so many threads were there."""
+        with anyio.fail_after(5):
+            while self.come < come or self.gone < gone:
+                await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_thread_that_was_left_alone_opens_nothing(path: Path) -> None:
+    """A thread that asyncio leaves alone goes on; what it comes to after the cancellation must not lock the file."""
+    opened: list[str] = []
+
+    def open_it() -> Any:
+        opened.append("opened")
+
+    desk: Any = Desk(path, open_it)
+    desk._one_thread = door = Door()
+    task = asyncio.create_task(desk.open())
+    await door.until(come=1)
+    task.cancel()
+    await door.until(come=2)
+    door.lock.release()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # The one that opens, and twice the one that closes.
+    await door.until(gone=3)
+    assert opened == []
 
 
 async def test_what_is_asked_together_is_written_together(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from klickdoxie_core.errors import JournalError
 from klickdoxie_core.journal import Entry, Journal, State, read_header
+from klickdoxie_core.journal_check import explained
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,19 @@ def flipped(path: Path, position: int) -> None:
     data = bytearray(path.read_bytes())
     data[position] ^= 1
     path.write_bytes(data)
+
+
+def carried_over(path: Path, pages: int) -> bool:
+    """Break a checkpoint off: the file gets the first pages of the log, as SQLite writes them; whether it was all."""
+    data = log_of(path).read_bytes()
+    latest = {
+        int.from_bytes(data[start : start + 4]): data[start + 24 : start + FRAME] for start, _ in frames(log_of(path))
+    }
+    with path.open("r+b") as file:
+        for number in sorted(latest)[:pages]:
+            file.seek((number - 1) * 4096)
+            file.write(latest[number])
+    return pages >= len(latest)
 
 
 def frames(log: Path) -> list[tuple[int, bool]]:
@@ -235,6 +249,95 @@ async def test_damage_in_the_last_transaction_is_a_torn_end(tmp_path: Path, path
         assert await journal.counts() == {("", State.IN_FLIGHT): 11}
 
 
+async def planned(journal: Journal) -> None:
+    """List items, and note that they are all there."""
+    await journal.add([Entry(key=str(number), payload=ADDRESS) for number in range(200)])
+    await journal.note(planned=True, parts=["x" * 1000] * 12)
+
+
+async def sent(journal: Journal) -> None:
+    """Send items that are listed and some that are new."""
+    for number in range(0, 50, 10):
+        await journal.begin(str(number))
+        await journal.settle(str(number), State.DONE, result="x" * 5000)
+
+
+async def half_checkpointed(path: Path, folder: Path, phase: str, pages: int) -> Path | None:
+    """A journal whose checkpoint was broken off after so many pages; None when there are no more."""
+    copy = folder / f"{pages}.journal"
+    before = folder / "before.journal"
+    if not before.exists():
+        async with opening(path) as journal:
+            if phase == "sending":
+                await planned(journal)
+                await journal.begin("first")
+            shutil.copy(path, before)
+            await (planned if phase == "planning" else sent)(journal)
+            shutil.copy(log_of(path), log_of(before))
+    shutil.copy(before, copy)
+    shutil.copy(log_of(before), log_of(copy))
+    return None if carried_over(copy, pages) else copy
+
+
+@pytest.mark.parametrize("first", ["header", "open"])
+@pytest.mark.parametrize("phase", ["planning", "sending"])
+async def test_a_checkpoint_that_was_broken_off_is_no_damage(
+    tmp_path: Path, path: Path, phase: str, first: str
+) -> None:
+    """A full disk or a kill leaves a file that is whole only together with its log, whatever page was the last."""
+    pages = 0
+    while copy := await half_checkpointed(path, tmp_path, phase, pages):
+        if first == "header":
+            header = read_header(copy)
+            assert header is not None
+            assert (header[0], header[2]["planned"]) == ("test", True)
+        async with opening(copy) as journal:
+            counts = await journal.counts()
+            assert journal.notes["planned"]
+        assert sum(counts.values()) == (200 if phase == "planning" else 201)
+        assert counts.get(("", State.DONE), 0) == (0 if phase == "planning" else 5)
+        pages += 1
+    assert pages > 5
+
+
+@pytest.mark.parametrize("phase", ["planning", "sending"])
+async def test_a_job_that_is_writing_is_no_damage(tmp_path: Path, path: Path, phase: str) -> None:
+    """Whoever looks in the middle of its checkpoint is told the header, or that the journal is in use."""
+    pages, told = 0, 0
+    while copy := await half_checkpointed(path, tmp_path, phase, pages):
+        with closing(sqlite3.connect(copy, isolation_level=None)) as job:
+            job.execute("PRAGMA locking_mode = EXCLUSIVE")
+            job.execute("SELECT * FROM header").fetchall()
+            try:
+                header = read_header(copy)
+            except JournalError as error:
+                assert "is in use by another job" in str(error)  # noqa: PT017 - at some pages only
+                told += 1
+            else:
+                assert header is None or header[0] == "test"
+        pages += 1
+    assert 0 < told < pages
+
+
+async def test_damage_in_the_file_shows_beside_a_log_too(tmp_path: Path, path: Path) -> None:
+    """What no log brings back is damage."""
+    copy = await half_checkpointed(path, tmp_path, "sending", 0)
+    assert copy is not None
+    os.truncate(copy, 4096)
+    with pytest.raises(JournalError, match="is damaged"):
+        read_header(copy)
+    assert "is damaged" in await refusal(copy, tmp_path)
+
+
+async def test_a_log_that_is_damaged_stays_so_when_the_header_is_read(tmp_path: Path, path: Path) -> None:
+    """Reading must not let go of what opening would refuse to forget."""
+    copy = await killed(path, tmp_path)
+    flipped(log_of(copy), frames(log_of(copy))[3][0] + 400)
+    before = contents(tmp_path)
+    assert read_header(copy) == ("test", {"input": "1", "mapping": "2"}, {})
+    assert contents(tmp_path) == before
+
+
 async def test_frames_of_an_earlier_use_of_the_log_are_no_damage(tmp_path: Path, path: Path) -> None:
     """The log is written anew from its beginning once it has been taken over."""
     async with opening(path) as journal:
@@ -318,6 +421,22 @@ async def test_damage_that_shows_later_breaks_the_journal(path: Path) -> None:
             await journal.find("a")
         assert "anna" not in repr(raised.value)
         assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SQLITE_FULL", "cannot be written (SQLITE_FULL): the disk may be full"),
+        ("SQLITE_IOERR", "cannot be written (SQLITE_IOERR): the disk may be full"),
+        ("SQLITE_IOERR_WRITE", "cannot be written (SQLITE_IOERR_WRITE): the disk may be full"),
+        ("SQLITE_CANTOPEN", "cannot be opened as a journal (SQLITE_CANTOPEN)"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_told(path: Path, name: str, said: str) -> None:
+    """By SQLite's own name for it, whatever its finer code, and without its text."""
+    error = sqlite3.OperationalError(ADDRESS)
+    error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
+    assert str(explained(path, error)) == f"{path} {said}"
 
 
 async def test_a_failure_of_the_operating_system_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,46 @@ async def test_a_file_that_cannot_grow_stops_the_job(path: Path) -> None:
         assert len(in_flight) <= len(begun) + 1
 
 
+GROWING = """
+async def main():
+    async with journal:
+        await journal.add([Entry(key=str(number), payload="x" * 100) for number in range(1000)])
+        await journal.begin("0")
+    limit(os.path.getsize(path) + 1)
+    async with journal:
+        try:
+            for number in range(1000, 100_000, 100):
+                await act(number)
+                print(number)
+        except JournalError as error:
+            print(error)
+async def planning(number):
+    await journal.add([Entry(key=str(number + each), payload="x" * 100) for each in range(100)])
+async def sending(number):
+    await journal.begin(str(number))
+    await journal.settle(str(number), State.DONE, result="x" * 5000)
+act = {phase}
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("phase", ["planning", "sending"])
+async def test_a_disk_that_was_full_is_no_damage(path: Path, phase: str) -> None:
+    """With room again all that was told is there, though the file had not taken in all of the log."""
+    text = LIMIT + "import os\n" + GROWING.replace("{phase}", phase)
+    *told, error = (await anyio.to_thread.run_sync(said_by, text, path)).splitlines()
+    assert "the disk may be full" in error
+    assert path.with_name(f"{path.name}-wal").exists()
+    header = read_header(path)
+    assert header is not None
+    assert header[0] == "test"
+    async with opening(path) as journal:
+        found = [await journal.find(number) for number in told]
+        state = State.PENDING if phase == "planning" else State.DONE
+        assert [entry.state for entry in found if entry] == [state] * len(told)
+        assert len(told) > 1
+
+
 async def test_no_room_for_a_new_journal(path: Path) -> None:
     """It is told before anything is sent, and the file that was made is no hindrance later."""
     said = await anyio.to_thread.run_sync(said_by, f"{LIMIT}limit(0){TRYING}", path)

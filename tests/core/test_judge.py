@@ -66,6 +66,7 @@ def seen(verdict: Verdict) -> tuple[type[SdkError], tuple[bool, bool]]:
         (Failure.TIMEOUT, False, ConnectFailed, ALWAYS),
         (Failure.INTERRUPTED, False, ConnectFailed, ALWAYS),
         (Failure.CERTIFICATE, False, CertificateRejected, NEVER),
+        (Failure.PROXY, False, ConnectFailed, NEVER),
         (Failure.INVALID, False, ConfigError, NEVER),
         (Failure.CLOSED, False, ConfigError, NEVER),
         (Failure.CLOSED, True, ConfigError, WRITES_IN_DOUBT),
@@ -101,7 +102,8 @@ def test_what_follows_from_a_failure(
         (425, ResponseError, ALWAYS),
         (429, RateLimited, ALWAYS),
         *((status, ServerError, LOST) for status in (500, 502, 503, 504)),
-        *((status, ServerError, WRITES_IN_DOUBT) for status in (501, 505, 507, 508, 511, 599)),
+        *((status, ServerError, WRITES_IN_DOUBT) for status in (501, 505, 507, 508, 511)),
+        *((status, ServerError, UNREADABLE) for status in (506, 509, 510, 520, 524, 529, 599)),
         *((status, DecodeError, WRITES_IN_DOUBT) for status in (0, 20, 99, 101, 199, 600, 999)),
     ],
 )

@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from klickdoxie_core import Limit, Retry, recording
+from klickdoxie_core import Effect, Limit, Retry, State, bulk, recording
 from klickdoxie_core.errors import DeadlineExceeded, RateLimited
-from klickdoxie_core.limiter import Limiter
+from klickdoxie_core.limiter import Limiter, LongPause
+from klickdoxie_core.sharding.permits import SharedPermits
 from klickdoxie_core.wire.base import Request
 from tests.core.support import (
     CANCELLATIONS,
@@ -23,6 +24,7 @@ from tests.core.support import (
     cancelled_while_waiting,
     failure_of,
     gathered,
+    settle,
 )
 
 pytestmark = pytest.mark.anyio
@@ -239,8 +241,8 @@ def asks_to_wait(seconds: int) -> Step:
 
 async def test_a_pause_longer_than_a_call_is_told_at_once() -> None:
     """Whoever comes within it sends nothing and does not wait; whoever has the time for it waits it out."""
-    wire = ScriptedWire(asks_to_wait(3600), answer(), answer())
-    client = Client(wire)
+    wire = ScriptedWire(asks_to_wait(60), answer(), answer())
+    client = Client(wire, retry=Retry(attempts=1))
     assert type(await failure_of(client.run(a_call()))) is RateLimited
     client.time.time += 10.5
     hasty, before = client.with_options(deadline=30), client.time.time
@@ -253,6 +255,51 @@ async def test_a_pause_longer_than_a_call_is_told_at_once() -> None:
     await client.run(a_call())
     assert (client.time.time, len(wire.requests)) == (before + 49.5, 2)
     await hasty.run(a_call())
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_pause_beyond_a_callers_patience_is_never_shortened(status: int) -> None:
+    """Nobody sends into it; a caller with enough patience waits it out, one with less is told at once what is left."""
+    wire = ScriptedWire(answer(status, headers={"retry-after": "3600"}), answer())
+    client = Client(wire)
+    start = client.time.time
+    assert (await failure_of(client.run(a_call()))).retry_after == 3600
+    for passed in (0, 1, 61, 3539):
+        client.time.time = start + passed
+        caught = await failure_of(client.run(a_call()))
+        assert (type(caught), caught.attempts, caught.retry_after) == (RateLimited, 0, 3600 - passed)
+    assert (len(wire.requests), client.time.slept) == (1, [])
+    patient = client.with_options(deadline=7200, retry=Retry(max_retry_after=3600))
+    client.time.time = start
+    await patient.run(a_call())
+    assert (client.time.time - start, len(wire.requests)) == (3600, 2)
+
+
+async def test_the_longest_wait_that_is_permitted_is_waited_by_all() -> None:
+    """Also by who comes at the same moment."""
+    wire = ScriptedWire(asks_to_wait(60), lambda _: answer())
+    client = Client(wire, time=FakeClock(chance=1.0))
+    client.time.time = start = 1e6 / 3
+    await gathered(lambda _: client.run(a_call()), 3)
+    assert client.time.time == start + 60
+
+
+async def test_ones_own_pause_is_nobody_elses_lack_of_patience() -> None:
+    """Where the service names no time, the others wait no longer than they would for a service that does."""
+    wire = ScriptedWire(answer(429), lambda _: answer())
+    client = Client(wire, time=FakeClock(chance=1.0), retry=Retry(base=8.0, max_retry_after=2.0))
+    assert await gathered(lambda _: client.run(a_call()), 2) == [{"ok": True}] * 2
+
+
+async def test_a_job_under_a_long_pause_sends_nothing() -> None:
+    """Each further item is told at once, and none is sent into the pause."""
+    wire = ScriptedWire(asks_to_wait(3600))
+    client = Client(wire)
+    async with bulk(lambda _: client.run(a_call(Effect.ONCE)), range(50), concurrency=1) as outcomes:
+        found = [outcome async for outcome in outcomes]
+    assert {type(outcome.error) for outcome in found} == {RateLimited}
+    assert {outcome.state for outcome in found} == {State.PENDING}
+    assert len(wire.requests) == 1
 
 
 async def test_a_long_pause_reaches_those_who_wait_for_a_slot() -> None:
@@ -271,3 +318,78 @@ async def test_a_long_pause_reaches_those_who_wait_for_a_slot() -> None:
     client.time.time += 60
     assert type(await failure_of(client.run(a_call()))) is RateLimited
     assert len(wire.requests) == 2
+
+
+async def test_a_pause_reaches_those_who_wait_for_a_shared_slot() -> None:
+    """A slot that comes within the pause goes back to the others, who may use it meanwhile."""
+    time, shared = FakeClock(), anyio.Semaphore(1)
+    limiter = Limiter(Limit(), time.clock(), shared)
+    others = Limiter(Limit(), time.clock(), shared)
+    assert limiter.acquire_nowait()
+
+    async def slow_down() -> None:
+        await settle()
+        limiter.release()
+        limiter.pause(60)
+        assert await entries(others, time, 1) == [0]
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(slow_down)
+        assert await entries(limiter, time, 3) == [60, 60, 60]
+    assert shared.value == 1
+
+
+async def test_a_long_pause_reaches_those_who_wait_for_a_shared_slot() -> None:
+    """They hear of it with the slot, and give back all that they have."""
+    time, shared = FakeClock(), anyio.Semaphore(1)
+    limiter = Limiter(Limit(concurrency=2), time.clock(), shared)
+    assert limiter.acquire_nowait()
+
+    async def slow_down() -> None:
+        await settle()
+        limiter.release()
+        limiter.pause(60)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(slow_down)
+        with pytest.raises(LongPause):
+            await limiter.acquire(time.time + 30)
+    time.time += 60
+    assert shared.value == 1
+    shared.release()
+    assert [limiter.acquire_nowait() for _ in range(3)] == [True, True, False]
+
+
+async def test_a_slot_is_given_back_where_no_shared_one_is_free() -> None:
+    """Who finds the others busy has taken nothing."""
+    shared = anyio.Semaphore(1)
+    limiter = Limiter(Limit(concurrency=1), FakeClock().clock(), shared)
+    await shared.acquire()
+    assert not limiter.acquire_nowait()
+    shared.release()
+    assert limiter.acquire_nowait()
+
+
+async def test_a_long_pause_of_shared_permits_is_told_at_once() -> None:
+    """Whichever process the service has told: nobody waits for its end only to learn that the time is up."""
+
+    async def no_lease() -> None:
+        pytest.fail("nobody asks for permits within a pause")
+
+    time = FakeClock()
+    permits = SharedPermits(no_lease, time.clock())
+    limiter = Limiter(Limit(permits=permits), time.clock())
+    permits.hold(3600)
+    with anyio.fail_after(5), pytest.raises(LongPause) as caught:
+        await limiter.acquire(time.clock().monotonic() + 120)
+    assert (caught.value.left, permits.paused()) == (3600, 3600)
+
+
+async def test_a_long_pause_is_told_before_a_slot_is_waited_for() -> None:
+    """Whoever cannot sit out the pause need not stand in line for that."""
+    time = FakeClock()
+    limiter = Limiter(Limit(concurrency=1), time.clock())
+    assert limiter.acquire_nowait()
+    limiter.pause(60)
+    with anyio.fail_after(5), pytest.raises(LongPause):
+        await limiter.acquire(time.time + 30)

@@ -153,17 +153,38 @@ async def test_the_log_names_attempts_at_debug(caplog: pytest.LogCaptureFixture)
     """Method, template, number, and what came of it."""
     caplog.set_level(logging.DEBUG, "klickdoxie_core")
     await Client(ScriptedWire(unsent(), answer())).run(a_call(template="/thing/{id}", path={"id": 5}))
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG] == [
         "GET /thing/{id} attempt 1: no connection could be made in 0.000 s",
         "GET /thing/{id} attempt 2: 200 in 0.000 s",
     ]
 
 
-def test_the_logger_is_quiet_and_left_to_the_application() -> None:
-    """A library configures no logging."""
+async def test_the_log_names_retries_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """One line for each, with the pause and what the attempt before it came to."""
+    caplog.set_level(logging.INFO, "klickdoxie_core")
+    steps = (unsent(), answer(503, b"anna@example.com"), answer())
+    await Client(ScriptedWire(*steps), time=FakeClock(chance=1.0)).run(a_call(template="/thing/{id}", path={"id": 5}))
+    assert [record.getMessage() for record in caplog.records] == [
+        "retrying in 0.5 s: GET /thing/{id} ConnectFailed, attempt 1",
+        "retrying in 1 s: GET /thing/{id} 503, attempt 2",
+    ]
+
+
+def test_the_logger_is_left_to_the_application() -> None:
+    """A library configures no logging, and silences nothing: Python itself prints warnings where nobody else does."""
     logger = logging.getLogger("klickdoxie_core")
-    assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
-    assert logger.level == logging.NOTSET
+    assert (logger.handlers, logger.level, logger.propagate) == ([], logging.NOTSET, True)
+
+
+async def test_nothing_below_a_warning_is_printed_by_default(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without any logging of the application's."""
+    logger = logging.getLogger("klickdoxie_core")
+    logger.propagate = False
+    try:
+        await Client(ScriptedWire(unsent(), answer()), observers=[Faulty()]).run(a_call())
+    finally:
+        logger.propagate = True
+    assert capfd.readouterr() == ("", "an observer failed (ValueError); further failures are not logged\n")
 
 
 async def test_recordings_nest() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from klickdoxie_core import UNSET, Limit, Options, Retry, Unset
+from klickdoxie_core import UNSET, ArgumentError, Limit, Options, Retry, Unset
 from klickdoxie_core.options import given
 
 NO_SECONDS = [0, -1, -0.5, math.nan, math.inf, -math.inf, "3", None]
@@ -30,7 +30,7 @@ NO_COUNT = [0, -1, 0.5, 2.0, True, math.nan, "3", None]
 )
 def test_seconds_are_a_number_above_zero(kind: type[Any], name: str, value: object) -> None:
     """What is no time span is refused, and the text names the option."""
-    with pytest.raises(ValueError, match=f"{name} of {kind.__name__} must be a number above 0"):
+    with pytest.raises(ArgumentError, match=f"{name} of {kind.__name__} must be a number above 0"):
         kind(**{name: value})
 
 
@@ -40,7 +40,7 @@ def test_seconds_are_a_number_above_zero(kind: type[Any], name: str, value: obje
 )
 def test_counts_are_whole_numbers_from_one(kind: type[Any], name: str, value: object) -> None:
     """Half a request does not exist, and none at a time would wait for ever."""
-    with pytest.raises(ValueError, match=f"{name} of {kind.__name__} must be a whole number from 1"):
+    with pytest.raises(ArgumentError, match=f"{name} of {kind.__name__} must be a whole number from 1"):
         kind(**{name: value})
 
 
@@ -48,7 +48,7 @@ def test_counts_are_whole_numbers_from_one(kind: type[Any], name: str, value: ob
 def test_a_rate_is_a_number_above_zero_or_none(rate: Any) -> None:
     """None means no bound, zero would mean never."""
     assert Limit(rate=None).rate is None
-    with pytest.raises(ValueError, match="rate of Limit"):
+    with pytest.raises(ArgumentError, match="rate of Limit"):
         Limit(rate=rate)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -86,10 +87,11 @@ async def test_a_list_fetches_no_more_than_it_needs(max_items: int | None, fetch
     assert len(shelf.fetched) == fetched
 
 
-async def test_a_negative_number_of_items_is_refused() -> None:
-    """It would be a silent cut from the end."""
+@pytest.mark.parametrize("max_items", [-1, 2.5, "3", True])
+async def test_a_number_of_items_that_is_none_is_refused(max_items: Any) -> None:
+    """A negative one would be a silent cut from the end."""
     with pytest.raises(ArgumentError, match="max_items"):
-        await Shelf().pages().to_list(max_items=-1)
+        await Shelf().pages().to_list(max_items=max_items)
 
 
 async def test_the_first_item() -> None:
@@ -197,8 +199,8 @@ async def test_ahead_fetches_no_more_than_so_many_pages(pages: int, fetched: lis
     assert seen == fetched
 
 
-@pytest.mark.parametrize("pages", [0, -1])
-def test_ahead_takes_a_number_from_one(pages: int) -> None:
+@pytest.mark.parametrize("pages", [0, -1, 2.5, "3", True, None])
+def test_ahead_takes_a_number_from_one(pages: Any) -> None:
     """Nothing ahead is no ahead."""
     with pytest.raises(ArgumentError, match="ahead"):
         Shelf().pages().ahead(pages)
@@ -242,6 +244,16 @@ async def test_a_failed_fetch_is_raised_where_the_items_are_used() -> None:
     with pytest.raises(OwnError):
         await use()
     assert (tasks(), seen) == (before, [0, 1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(("broken_at", "items"), [(None, 10), (3, 6)])
+async def test_the_end_of_ahead_stays_the_end(broken_at: int | None, items: int) -> None:
+    """Whoever asks again after the last item, or after an error, gets no item and does not wait for one."""
+    async with Shelf(broken_at=broken_at).pages().ahead(2) as ahead:
+        assert [await anext(ahead) for _ in range(items)] == list(range(items))
+        with pytest.raises(StopAsyncIteration if broken_at is None else OwnError):
+            await anext(ahead)
+        assert [item async for item in ahead] == []
 
 
 @CANCELLATIONS

@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from klickdoxie_core import ApiClient, ArgumentError, Basic, ConfigError, DeadlineExceeded, Limit, Pool, Retry
-from tests.core.support import failure_of, settle
+from tests.core.support import a_call, failure_of, settle
+from tests.core.test_incoming import WORDS, Lines
 from tests.core.wire.raw_server import answer, serving
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +48,25 @@ async def test_closing_the_pool_closes_its_connections_and_ends_its_clients() ->
         assert (error.maybe_applied, len(server.requests)) == (False, 1)
 
 
+async def read(client: ApiClient) -> list[str]:
+    """All lines of an answer that is read while it comes in."""
+    async with client.stream(a_call(), Lines()) as incoming:
+        return [line async for some in incoming for line in some]
+
+
+async def test_a_stream_takes_its_turn_on_the_pool() -> None:
+    """Its connection comes back, and after the end of the pool it says so instead of being sent."""
+    async with serving(answer(b"".join(WORDS))) as server:
+        async with Pool(connections=1) as pool:
+            clients = [client_of(server.url, pool, user) for user in ("anna", "jörg")]
+            assert [await read(client) for client in clients] == [["eins", "zwei", "fünf"]] * 2
+            assert server.accepted == 1
+        error = await failure_of(read(clients[0]))
+        assert isinstance(error, ConfigError)
+        assert "this pool is closed" in str(error)
+        assert len(server.requests) == 2
+
+
 async def test_no_more_requests_are_under_way_than_the_pool_has_connections() -> None:
     """Whatever the clients' own limits say; whoever waits is served in the order of coming."""
     held, arrived = anyio.Event(), list[str]()
@@ -79,6 +99,7 @@ async def test_who_waits_in_line_waits_up_to_its_deadline() -> None:
         error = await failure_of(client.request("GET", "/x"))
         assert isinstance(error, DeadlineExceeded)
         assert (error.maybe_applied, server.accepted) == (False, 0)
+        assert "after waiting for a connection of the pool" in str(error)
         pool.slots.release()
         assert await client.request("GET", "/x", into=list[int]) == [1]
 

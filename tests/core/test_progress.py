@@ -40,6 +40,43 @@ def test_rate_and_time_left_are_of_this_run() -> None:
     assert (figures.done, figures.seconds, figures.rate, figures.left) == (80, 10, 2, 10)
 
 
+def test_the_time_left_begins_with_the_first_call() -> None:
+    """A source that takes a minute for its first item says nothing about the others."""
+    time = Time(total=40)
+    time.now += 60
+    for _ in range(20):
+        time.tally.starting()
+        time.now += 1
+        time.tally.add(State.DONE)
+    figures = time.tally.figures()
+    assert (figures.seconds, figures.rate, figures.left) == (80, 20 / 80, 20)
+
+
+def test_calls_before_skipped_items_say_nothing_about_the_time_left() -> None:
+    """A few items at the beginning were under way when the earlier run ended, and thousands were settled."""
+    time = Time(total=12_000)
+    seen: list[float | None] = []
+    for state in [State.DONE] * 16 + [State.SKIPPED] * 11_000 + [State.DONE] * 100:
+        time.tally.starting()
+        time.now += 0.001 if state is State.SKIPPED else 0.1
+        time.tally.add(state)
+        seen.append(time.tally.figures().left)
+    assert seen[9:16] == pytest.approx([(12_000 - done) / 10 for done in range(10, 17)])
+    assert seen[16:11_025] == [None] * 11_009
+    assert seen[11_025:] == pytest.approx([(12_000 - done) / 10 for done in range(11_026, 11_117)])
+
+
+def test_a_few_calls_say_nothing_about_the_time_left() -> None:
+    """As many are under way at once."""
+    time = Time(total=100)
+    time.now += 1
+    for _ in range(9):
+        time.tally.add(State.DONE)
+    assert time.tally.figures().left is None
+    time.tally.add(State.FAILED)
+    assert time.tally.figures().left == 9
+
+
 @pytest.mark.parametrize("total", [None, 100])
 def test_nobody_knows_the_time_left_at_the_beginning(total: int | None) -> None:
     """There is no rate yet."""
@@ -49,8 +86,9 @@ def test_nobody_knows_the_time_left_at_the_beginning(total: int | None) -> None:
 
 def test_nobody_knows_the_time_left_without_a_total_or_in_a_pause() -> None:
     """An outage may end at any time."""
-    for time in (Time(total=None), Time(total=10)):
-        time.tally.add(State.DONE)
+    for time in (Time(total=None), Time(total=100)):
+        for _ in range(20):
+            time.tally.add(State.DONE)
         time.now += 1
         time.tally.paused = "no connection" if time.tally.figures().total else None
         assert time.tally.figures().left is None

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import anyio
 import httpx
@@ -16,6 +17,7 @@ from klickdoxie_core.sandbox import (
     Inbound,
     Received,
     Route,
+    Router,
     SandboxBase,
     form_parts,
 )
@@ -170,16 +172,24 @@ async def test_a_plan_that_cannot_happen_is_refused(
             shelf.drop(operation, times=times, every=every)
 
 
+@pytest.mark.parametrize("status", ["x", 99, 100, 600, None])
+async def test_a_status_that_no_answer_has_is_refused(status: Any) -> None:
+    """At once, and not in the middle of the call that meets it."""
+    async with Shelf() as shelf:
+        with pytest.raises(ValueError, match="status must be a whole number from 200 to 599"):
+            shelf.fail("Put", status=status)
+
+
 async def test_the_rate_limit_refuses_and_says_how_long() -> None:
     """What comes too fast gets 429 with whole seconds in Retry-After, is not carried out, and None lifts the limit."""
     held = HeldClock()
     async with Shelf(held.clock()) as shelf:
         http = shelf.http_client()
-        shelf.rate_limit(0.5, burst=2)
+        shelf.rate_limit(0.4, burst=2)
         answers = [await http.post("/things") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 201, 429]
-        assert answers[2].headers["retry-after"] == "2"
-        held.time += 2
+        assert answers[2].headers["retry-after"] == "3"
+        held.time += 2.5
         assert (await http.post("/things")).status_code == 201
         shelf.rate_limit(None)
         assert (await http.post("/things")).status_code == 201
@@ -388,6 +398,31 @@ async def test_a_socket_outside_asyncio_is_refused() -> None:
     with pytest.raises(RuntimeError, match="asyncio only"):
         async with Shelf().serve():
             pass
+
+
+async def test_a_request_that_breaks_off_is_not_carried_out() -> None:
+    """Half a body is no request: it changes nothing, is not counted, and is not answered."""
+    shelf = Shelf()
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"B\xc3\xbc", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    scope: Scope = {"type": "http", "method": "POST", "path": "/things", "query_string": b"", "headers": []}
+    await shelf(scope, receive, _send_nothing)
+    assert (shelf.things, shelf.count()) == ([], 0)
+
+
+def test_a_template_stands_for_itself() -> None:
+    """Nothing in it but its holes is a pattern."""
+    router = Router([Route(operation="Look", method="GET", template="/v1.0/a+b/{id}.json", handler=lambda _: Answer())])
+    found = router.find("GET", "/v1.0/a+b/7.json")
+    assert found is not None
+    assert found[1] == {"id": "7"}
+    assert router.find("GET", "/v1x0/a+b/7.json") is None
 
 
 async def _receive_nothing() -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -348,3 +349,34 @@ async def test_retries_are_paid_for_as_ever() -> None:
     wire, bodies = reading(answer(503), answer(503))
     error = await failure_of(Client(wire, retry=Retry(attempts=2)).run(Source().call(Effect.REPEATABLE)))
     assert (len(bodies), error.attempts) == (2, 2)
+
+
+class Opened(Source):
+    """A source that holds something from its start on, before anything is read."""
+
+    def open(self) -> Opened:
+        """Start the stream."""
+        self.started += 1
+        return self
+
+    def __aiter__(self) -> Opened:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Let it go."""
+        self.closed += 1
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["own pool", "given client"])
+async def test_a_source_is_closed_where_the_request_cannot_be_put_on_the_wire(given: bool) -> None:
+    """A header without an encoding is found after the source was started."""
+    source = Opened()
+    call = a_call(headers={"x-name": "Ж"}, stream=Stream(open=source.open, content_type="text/plain"))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        wire = HttpxWire(http, owned=False) if given else HttpxWire.default(time.monotonic)
+        error = await failure_of(Client(wire).run(call))
+        await wire.aclose()
+    assert (type(error), source.started, source.closed) == (ConfigError, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -92,6 +93,15 @@ async def test_a_call_is_one_span(collector: Collector) -> None:
     assert (scope.name, scope.version) == ("klickdoxie", VERSION)
 
 
+async def test_a_client_of_ones_own_has_its_own_version(collector: Collector) -> None:
+    """The scope is the package that makes the calls, not what it stands on."""
+    own = type("Own", (Client,), {"product": "kiosk", "version": "7.1"})
+    await own(ScriptedWire(answer())).run(a_call())
+    scope = collector.span.instrumentation_scope
+    assert scope is not None
+    assert (scope.name, scope.version) == ("kiosk", "7.1")
+
+
 async def test_attempts_are_events(collector: Collector) -> None:
     """One for each, with what came of it and how long it took; the span has the sums."""
     time = FakeClock(chance=1.0)
@@ -173,14 +183,19 @@ async def test_a_login_is_a_span_below_the_call_that_needs_it(collector: Collect
     assert collector.point(RESENDS).value == 1
 
 
-async def test_another_host_is_named(collector: Collector) -> None:
+@pytest.mark.parametrize(
+    ("origin", "port"), [("http://login.example.com:8080", 8080), ("http://login.example.com", 80)]
+)
+async def test_another_host_is_named(collector: Collector, origin: str, port: int) -> None:
     """A token comes from where it comes from."""
-    scheme = ClientCredentials("app", "geheim", "http://login.example.com:8080/token")
+    scheme = ClientCredentials("app", "geheim", f"{origin}/token")
     wire = ScriptedWire(answer(200, {"access_token": "tok"}), answer())
     await Client(wire, {"account": scheme}).run(a_call(auth="account"))
     token, call = (told(span) for span in collector.spans)
-    assert (token["server.address"], token["server.port"]) == ("login.example.com", 8080)
+    assert (token["server.address"], token["server.port"]) == ("login.example.com", port)
     assert call["server.address"] == "api.example.com"
+    measured = {point.attributes["server.address"] for point in collector.points(DURATION)}
+    assert measured == {"login.example.com", "api.example.com"}
 
 
 async def test_the_span_is_current_while_the_call_runs_and_only_then(collector: Collector) -> None:
@@ -348,3 +363,17 @@ async def test_a_span_that_is_not_sampled_stays_current() -> None:
         assert collector.point(DURATION).count == 1
     assert within[0].is_valid
     assert not within[0].trace_flags.sampled
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_opentelemetry_need_not_be_installed(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """Calls are made all the same, and nobody is told."""
+    with monkeypatch.context() as patch:
+        if not installed:
+            patch.delitem(sys.modules, "klickdoxie_core.telemetry", raising=False)
+            for name in [name for name in sys.modules if name.startswith("opentelemetry")]:
+                patch.setitem(sys.modules, name, None)
+        assert await Client(ScriptedWire(answer(200, {"id": 5}))).run(a_call()) == {"id": 5}
+    assert len(collector.spans) == int(installed)

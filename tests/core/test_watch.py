@@ -122,6 +122,7 @@ async def test_without_a_probe_such_a_job_stops_at_once() -> None:
     service = Service()
     seen, stopped = await all_of(service.job(range(100), effect=Effect.ONCE))
     assert isinstance(stopped and stopped.__cause__, ConnectFailed)
+    assert str(stopped).endswith("; given a safe read as Breaker(probe=…), a job waits until such an outage is over")
     assert len(service.calls) == len(seen) <= 16 + 10
     assert service.time.slept == []
 

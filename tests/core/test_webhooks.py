@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klickdoxie_core import Basic, ConfigError, WebhookError
+from klickdoxie_core import Basic, ConfigError, Facts, NotFound, WebhookError
 from klickdoxie_core.webhooks import (
     BasicCheck,
     BodyTooLarge,
@@ -90,12 +90,12 @@ def receiver(handler: Callable[[bytes], Any] = lambda _: None, **options: Any) -
     return Receiver(handler, read=read, **options)
 
 
-@pytest.mark.parametrize("token", ["geheim", "pä$$ wört", " geheim\n", "a:b;c"])
+@pytest.mark.parametrize("token", ["geheim", "pä$$ wört", " geheim\n", "a:b;c", "geheim\xa0"])
 def test_the_right_token_is_accepted_as_text_and_as_bytes(token: str) -> None:
     """White space around a token does not count, and any character works."""
     check = TokenCheck(token)
     assert check.accepts(token)
-    assert check.accepts(token.strip().encode())
+    assert check.accepts(token.strip(" \n").encode())
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,7 @@ def test_either_of_two_basic_credentials_is_accepted(header: str | bytes) -> Non
         basic(""),
         basic(":geheim"),
         basic("anna:geheim "),
+        basic("anna:geheim") + "!",
         basic("anna:geheim") + " " * 5000,
         "Basic " + "QUFB" * 2000,
         "Basic ä\ud800",
@@ -163,6 +164,14 @@ def test_no_basic_header_raises(raw: bytes) -> None:
     assert not check.accepts(raw)
     assert not check.accepts(b"Basic " + raw)
     assert not check.accepts(b"Basic " + base64.b64encode(raw))
+
+
+@pytest.mark.parametrize("make", [TokenCheck, lambda text: BasicCheck([Basic("old", "alt"), Basic("anna", text)])])
+def test_a_credential_that_no_header_can_carry_is_a_configuration_error(make: Callable[[str], object]) -> None:
+    """Nobody could ever send it."""
+    make("ü" * 1400)
+    with pytest.raises(ConfigError, match="longer than 4096 bytes"):
+        make("ü" * 2100)
 
 
 @pytest.mark.parametrize("count", [0, 3])
@@ -269,6 +278,7 @@ async def test_a_plain_handler_works_too() -> None:
         ([], {"method": "HEAD"}, 405),
         ([], {"headers": [(b"content-length", b"11")]}, 413),
         ([], {"headers": [(b"content-length", b"9" * 5000)]}, 413),
+        ([chunk(b"0123456789")], {"headers": [(b"content-length", b"10")]}, 200),
         ([chunk(b"0123456789"), chunk(b"0")], {"headers": [(b"content-length", b"5")]}, 200),
         ([chunk(b"0123456789", more=True), chunk(b"0")], {"headers": [(b"content-length", b"5")]}, 413),
         ([chunk(b"0123456789", more=True), chunk(b"0")], {"headers": [(b"content-length", b"-5")]}, 413),
@@ -337,6 +347,31 @@ async def test_a_failing_handler_is_logged_without_the_event(caplog: pytest.LogC
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "ValueError at webhooks.py:" in record.getMessage()
     assert "test_webhooks.py:" in record.getMessage()
+    assert "anna" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_an_error_of_the_sdk_in_a_handler_is_logged_with_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    """It says what was wrong with the call, and holds nothing personal."""
+
+    def handler(_: bytes) -> None:
+        raise NotFound("no such tag", Facts(operation="Tag Contact", method="POST", template="/subscriber/tag"))
+
+    assert await Server(chunk(b"anna@example.com")).run(receiver(handler)) == 200
+    (told,) = caplog.messages
+    assert "failed: NotFound: POST /subscriber/tag (Tag Contact): no such tag at webhooks.py:" in told
+    assert "anna" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_mistake_in_reading_a_delivery_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The author of a client learns of it, and the sender that it cannot be read."""
+    app = Receiver(lambda _: None, read=lambda delivery: int(delivery.body))
+    with caplog.at_level(logging.DEBUG):
+        assert await Server(chunk(b"anna@example.com")).run(app) == 400
+    assert caplog.records[0].levelno == logging.ERROR
+    assert "reading a webhook delivery failed: ValueError at webhooks.py:" in caplog.messages[0]
+    assert caplog.messages[1] == "a webhook delivery was refused with 400: the delivery cannot be read"
     assert "anna" not in caplog.text
 
 

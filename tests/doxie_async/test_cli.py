@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from doxie_async.cli import main
@@ -150,7 +153,7 @@ def test_a_lost_answer_leaves_a_doubt(
 
 def test_what_was_not_sent_leaves_no_doubt(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """An event that does not exist has sent nothing."""
-    assert main(["send", "mailer", "gibt_es_nicht", "--data", written()]) == 1
+    assert main(["send", "mailer", "gibt_es_nicht", "--data", written()]) == 5
     told = capsys.readouterr().err
     assert "Event nicht gefunden" in told
     assert "may have" not in told
@@ -245,13 +248,13 @@ def test_a_process_is_cancelled_once(box: Sandbox, capsys: pytest.CaptureFixture
     told = json.loads(capsys.readouterr().out)
     assert (told["uuid"], told["status"], set(told["counts"])) == (uuid, "cancelled", set(Collection))
     assert box.processes[uuid].status is Status.CANCELLED
-    assert main(["process", uuid, "--cancel"]) == 1
+    assert main(["process", uuid, "--cancel"]) == 5
     assert "bereits abgebrochen" in capsys.readouterr().err
 
 
 def test_an_unknown_process_fails(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """There is nothing to show."""
-    assert main(["process", "00000000-0000-4000-8000-000000000000"]) == 1
+    assert main(["process", "00000000-0000-4000-8000-000000000000"]) == 5
     assert "Prozess nicht gefunden" in capsys.readouterr().err
 
 
@@ -423,6 +426,16 @@ def test_the_sandbox_runs_until_it_is_interrupted() -> None:
         "export DOXIE_CLIENT_SECRET='Schlüssel & 100 % geheim: +/='\n",
         f"export DOXIE_TOKEN_URL={found[1]}/oauth/token\n",
     ]
+
+
+def test_the_package_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It hands on its arguments and the exit code; a sandbox that has ended is no failure."""
+    monkeypatch.setattr(sys, "argv", ["doxie", "sandbox", "--port", "0"])
+    monkeypatch.setattr(anyio, "sleep_forever", anyio.lowlevel.checkpoint)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("doxie_async", run_name="__main__", alter_sys=True)
+    assert ended.value.code == 0
+    assert "export DOXIE_BASE_URL=http://127.0.0.1:" in capsys.readouterr().out
 
 
 def test_a_port_in_use_is_told(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

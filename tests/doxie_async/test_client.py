@@ -127,9 +127,21 @@ def test_the_environment_holds_what_cannot_be_sent(
     assert "kanarie" not in str(caught.value)
 
 
-def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+WRONG_ADDRESSES = ["127.0.0.1:8081", "ftp://doxie.example.com", f"https://{USER}:geheim@doxie.example.com"]
+
+
+@pytest.mark.parametrize("address", WRONG_ADDRESSES)
+def test_a_wrong_address_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """No argument was given, so none is named; the address itself is not shown."""
+    with pytest.raises(ConfigError, match=r"^DOXIE_BASE_URL must") as caught:
+        from_env(monkeypatch, BASE | TOKENS | {"DOXIE_BASE_URL": address})
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["https://env.example.com", *WRONG_ADDRESSES])
+def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """A base URL that is given is taken, whatever the environment says."""
-    env = BASE | TOKENS | {"DOXIE_BASE_URL": "https://env.example.com"}
+    env = BASE | TOKENS | {"DOXIE_BASE_URL": address}
     assert repr(from_env(monkeypatch, env, base_url="https://arg.example.com")) == "<Doxie for https://arg.example.com>"
 
 

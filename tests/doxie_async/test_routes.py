@@ -108,11 +108,34 @@ def test_other_parameters_are_an_error(path: str) -> None:
         Routes.from_openapi(document({path: {"post": entry(r.SEND_MAIL)}}))
 
 
-@pytest.mark.parametrize("path", ["@evil.example/{tenant}/{event_slug}", "/{tenant}/{event_slug}?a=b", "/{tenant}/}{"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "@evil.example/{tenant}/{event_slug}",
+        "/{tenant}/{event_slug}?a=b",
+        "/{tenant}/}{",
+        "/\x7f/{tenant}/{event_slug}",
+        "/\ud800/{tenant}/{event_slug}",
+    ],
+    ids=ascii,
+)
 def test_what_is_no_path_is_an_error(path: str) -> None:
-    """A key that would lead to another host or break the template is refused."""
+    """A key that would lead to another host, break the template, or fit into no request is refused."""
     with pytest.raises(DoxieError, match=r"Mailer: Sends a mail is at .* which is not the path of a URL"):
         Routes.from_openapi(document({path: {"post": entry(r.SEND_MAIL)}}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "routes have none for Mailer: Sends a mail"),
+        ([Route(r.SEND_MAIL, "POST", "/{tenant}/{slug}")], "is at .*slug.*; it is called with tenant, event_slug"),
+    ],
+)
+def test_a_table_made_by_hand_must_be_whole(rows: list[Route], said: str) -> None:
+    """A route that is missing, or cannot be filled in, is told at once and not by the first call."""
+    with pytest.raises(DoxieError, match=said):
+        Routes(rows)
 
 
 def test_a_base_path_does_not_hide_a_missing_slash() -> None:
@@ -220,6 +243,7 @@ def test_a_base_path_stands_before_the_paths_of_the_document(url: str, server: s
             ("Mailer: Sends a mail: the document asks for basic and key, the client sends basic",),
         ),
         ([], ("Mailer: Sends a mail: the document asks for no credential, the client sends basic",)),
+        ([{1: []}], ("Mailer: Sends a mail: the document asks for 1, the client sends basic",)),
     ],
 )
 def test_another_credential_is_a_difference(security: list[object], difference: tuple[str, ...]) -> None:

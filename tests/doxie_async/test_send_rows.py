@@ -13,8 +13,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import anyio
 import pytest
 
 from doxie_async import Limit, send_command
@@ -28,6 +29,9 @@ from tests.doxie_async.served import Served, led_to, served_boxes
 MAIL = SEND_MAIL.name
 CANARY = "kanarie.größe@example.com"
 SEND = ["send", "mailer", "welcome_email", "--rows", "rows.csv"]
+QUERY = ["send", "mailer", "welcome_email", "--sql", "sqlite:///x.db", "--query", "SELECT 1"]
+RESUME = "\ndoxie: broken off; --resume goes on\n"
+NOTHING = "\ndoxie: broken off; there is nothing to resume\n"
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +114,13 @@ def test_rows_are_laid_over_an_object_from_standard_input(box: Sandbox, monkeypa
     assert box.sent[0].payload == {"kunde": {"name": "Jörg", "ort": "Köln"}, "note": ""}
 
 
+def test_the_guard_of_a_formula_is_not_sent(box: Sandbox) -> None:
+    """An export puts an apostrophe before what a spreadsheet would calculate; the recipient shall not see it."""
+    write("email;note\nanna@example.com;'-x\njörg@example.com;'s ist\n")
+    assert main([*SEND, "--concurrency", "1"]) == 0
+    assert [message.payload["note"] for message in box.sent] == ["-x", "'s ist"]
+
+
 def test_a_dry_run_needs_no_account(capsys: pytest.CaptureFixture[str]) -> None:
     """It shows the columns of the rows that would be sent, and touches nothing."""
     write("a\tb\n1\tx\n2\ty\n", "utf-8-sig")
@@ -162,6 +173,7 @@ def test_machines_get_events(box: Sandbox, capsys: pytest.CaptureFixture[str]) -
         "pending": 0,
         "settled_before": 0,
         "stopped": False,
+        "stopped_because": None,
         "reasons": {"Interrupted": 1, "row_invalid": 1},
         "errors": "rows.csv.errors.csv",
         "earlier_errors": None,
@@ -178,6 +190,7 @@ def test_what_did_not_arrive_is_told(box: Sandbox, capsys: pytest.CaptureFixture
     assert main([*SEND, "--concurrency", "1", "--errors", "fehler.csv", "--delimiter", ";"]) == 1
     told = capsys.readouterr()
     assert told.out.splitlines()[3:] == [
+        "warning: 2 rows say the same as an earlier one, and each is sent (lines 3, 5)",
         "        4  rows",
         "        1  sent",
         "        2  failed",
@@ -304,6 +317,35 @@ def test_an_outage_stops_the_job(box: Sandbox, capsys: pytest.CaptureFixture[str
     assert "lines in doubt: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n" in capsys.readouterr().out
 
 
+def test_why_a_job_has_stopped_is_told_to_machines(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """In its last event, as people find it on standard error."""
+    write(rows(30))
+    box.drop(MAIL, times=10)
+    assert main([*SEND, "--concurrency", "1", "--json"]) == 4
+    told = capsys.readouterr()
+    summary = json.loads(told.out.splitlines()[-1])
+    assert summary["stopped"]
+    assert "too many calls are failing" in summary["stopped_because"]
+    assert told.err == f"doxie: {summary['stopped_because']}\n"
+
+
+@pytest.mark.parametrize("count", [2, 23])
+def test_rows_that_say_the_same_are_told(box: Sandbox, capsys: pytest.CaptureFixture[str], count: int) -> None:
+    """Each is sent, for two people may say the same; what is no row to send does not count."""
+    write("ref;email\n" + f"R1;{CANARY}\n" * count + "R2;\nR2;\nR1\nR1\n")
+    assert main([*SEND, "--dry-run", "--json"]) == 0
+    told = capsys.readouterr().out
+    lines = [*range(3, count + 2), count + 3][:20]
+    assert json.loads(told.splitlines()[-1]) == {"event": "same_payload", "rows": count, "lines": lines}
+    assert main([*SEND, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    named = ", ".join(map(str, lines)) + (", …" if count > 20 else "")
+    assert f"warning: {count} rows say the same as an earlier one, and each is sent (lines {named})\n" in told
+    assert main([*SEND, "--dry-run", "--limit", "1"]) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert CANARY not in told
+
+
 def test_rows_that_are_refused_alike_stop_the_job(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The error file is there nevertheless, and named."""
     write(rows(60))
@@ -313,6 +355,24 @@ def test_rows_that_are_refused_alike_stop_the_job(box: Sandbox, capsys: pytest.C
     assert "are in rows.csv.errors.csv" in told.out
     assert "50 items in a row were refused alike" in told.err
     assert len(rejected()) == 50
+
+
+def test_rows_that_failed_are_sent_again_once_the_cause_is_mended(
+    box: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where that is asked for; those that were sent are not."""
+    write(rows(60))
+    box.fail(MAIL, times=50, status=422)
+    command = [*SEND, "--concurrency", "1"]
+    assert main(command) == 4
+    assert capsys.readouterr().err.endswith(
+        "; to go on, mend the cause; --resume sends the rest, --retry-failed also the rows that failed\n"
+    )
+    box.recover()
+    assert main([*command, "--retry-failed"]) == 0
+    assert times_sent(box, 60) == [1] * 60
+    assert main(["send", "mailer", "welcome_email", "--retry-failed"]) == 2
+    assert "--retry-failed can be given with --rows only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -338,6 +398,39 @@ def test_a_signal_ends_the_job_in_good_order(
     assert main([*command, "--resume"]) == 0
     assert f"{sent[1]}  settled by an earlier run" in capsys.readouterr().out
     assert times_sent(slow, 20) == [1] * 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "journal", "code", "said"),
+    [
+        (SEND, "rows.csv.journal", 4, RESUME),
+        (SEND, None, 130, NOTHING),
+        ([*SEND, "--dry-run"], "rows.csv.journal", 130, NOTHING),
+        ([*SEND, "--journal", "eigenes.journal"], "eigenes.journal", 4, RESUME),
+        ([*SEND, "--journal", "eigenes.journal"], "rows.csv.journal", 130, NOTHING),
+        (QUERY, "query.journal", 4, RESUME),
+        (QUERY, "rows.csv.journal", 130, NOTHING),
+        (SEND[:3], "query.journal", 130, ""),
+    ],
+)
+def test_ctrl_c_tells_whether_there_is_something_to_resume(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    journal: str | None,
+    code: int,
+    said: str,
+) -> None:
+    """By the journal of this very job; of a single mail it was told already."""
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if journal is not None:
+        Path(journal).touch()
+    monkeypatch.setattr(anyio, "run", interrupted)
+    assert main(arguments) == code
+    assert capsys.readouterr().err == said
 
 
 def test_a_killed_job_goes_on_and_sends_nothing_twice(

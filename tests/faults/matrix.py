@@ -156,6 +156,8 @@ async def play(row: Row, wire: str, kind: str) -> Played:
             seconds = time.monotonic() - started
             pauses = tuple(time_.slept[slept:])
             server.heal()
+            # The pause that was asked for holds for every call.
+            time_.time += (error.retry_after if error is not None else None) or 0.0
             if row.absent is not None:
                 await stack.enter_async_context(server.listening(row.listens))
             await shop.with_options(timeout=PATIENT, deadline=120.0).call(READ, "next")

@@ -276,7 +276,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "204": ({"status": 204}, "DecodeError"),
     "a list": ({"status": 200, "body": ["Wrong username or password."]}, "DecodeError"),
     "an empty list": ({"status": 200, "body": []}, "DecodeError"),
-    "a redirect": ({"status": 302, "headers": {"location": "https://evil.example/"}}, "Redirected"),
+    "a redirect": ({"status": 302, "headers": {"location": "https://away.example/evil"}}, "Redirected"),
 }
 
 

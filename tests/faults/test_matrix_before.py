@@ -101,9 +101,12 @@ SEGMENTS = tuple(
     Row(79, f"segment {segment!r}", (), INVALID, ArgumentError, call={"path": {"email": segment}})
     for segment in IMPOSSIBLE
 )
-HEADERS = tuple(
-    Row(80, f"header {value!r}", (), "R1! W1! N1!", ConfigError, unread=1, call={"headers": {"x-note": value}})
-    for value in ("a\r\nX-Evil: 1", "a\nb", "a\x00b", "ü")
+HEADERS = (
+    *(
+        Row(80, f"header {value!r}", (), INVALID, ArgumentError, call={"headers": {"x-note": value}})
+        for value in ("a\r\nX-Evil: 1", "a\nb", "a\x00b")
+    ),
+    Row(80, "header 'ü'", (), "R1! W1! N1!", ConfigError, unread=1, call={"headers": {"x-note": "ü"}}),
 )
 
 

@@ -18,10 +18,12 @@ from klicktipp_async import (
     ArgumentError,
     ConfigError,
     DecodeError,
+    FieldSchema,
     Forbidden,
     InvalidCredentials,
     KeyPair,
     KlickTipp,
+    Listbuilding,
     MissingArgument,
     ReadOnlyError,
     SessionLogin,
@@ -258,6 +260,8 @@ def test_grant_url_encoded() -> None:
         (1, "javascript:alert(1)", "redirect_url"),
         (1, "https://example.com/#x", "fragment"),
         (1, "https://exa mple.com/", "redirect_url"),
+        (None, "https://example.com/", "account_id"),
+        (1, None, "redirect_url"),
     ],
 )
 def test_grant_url_refuses(account: Any, redirect: str, argument: str) -> None:
@@ -330,12 +334,21 @@ async def test_from_env_names_the_variable_of_a_wrong_address(monkeypatch: pytes
         (lambda: KlickTipp(KeyPair("u", "00", "c"), limit=5), "limit"),  # type: ignore[arg-type]  # likewise
         (lambda: KlickTipp(KeyPair("u", "00", "c"), clock=1), "clock"),  # type: ignore[arg-type]  # likewise
         (lambda: KlickTipp(KeyPair("u", "00", "c"), http="x"), "http"),  # type: ignore[arg-type]  # likewise
+        (lambda: KlickTipp(KeyPair("u", "00", "c"), field_schema={}), "field_schema"),  # type: ignore[arg-type]  # likewise
+        (lambda: Listbuilding("key", field_schema={}), "field_schema"),  # type: ignore[arg-type]  # likewise
+        (lambda: FieldSchema(None), "types"),  # type: ignore[arg-type]  # likewise
     ],
 )
 def test_wrong_configuration_is_named(make: Any, argument: str) -> None:
     """Wrong configuration is refused when it is made, by the name of the argument."""
     with pytest.raises(ConfigError, match=argument):
         make()
+
+
+def test_an_account_is_known_however_its_name_is_written() -> None:
+    """The letter case of a user name says nothing; what is kept between two runs stays that of the account."""
+    one, other = (KlickTipp(SessionLogin(name, "p")) for name in ("Konto", "konto"))
+    assert one.account_fingerprint == other.account_fingerprint
 
 
 def test_credentials_never_show() -> None:

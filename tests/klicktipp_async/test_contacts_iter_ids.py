@@ -90,6 +90,7 @@ async def test_filters_are_those_of_ids() -> None:
         ({"0": "7", "5": "8"}, [7, 8]),
         ([], []),
         ({"subscribers": []}, []),
+        ({"of": {"all": 1}, "subscribers": ["7"]}, [7]),
     ],
 )
 async def test_every_shape(kt: KlickTipp, api: respx.MockRouter, body: Any, ids: list[int]) -> None:
@@ -112,6 +113,15 @@ async def test_pages_follow_the_cursor(kt: KlickTipp, api: respx.MockRouter) -> 
         {"status": "pending", "cursor": "b"},
         {"status": "pending", "cursor": "c"},
     ]
+
+
+@pytest.mark.parametrize("cursor", [None, "b"])
+async def test_ids_behind_what_cannot_be_skipped(kt: KlickTipp, api: respx.MockRouter, cursor: str | None) -> None:
+    """An escaped text before the list is no reason to lose its ids, nor the pages after it."""
+    pages = [{"note": 'größer als "sonst"', "subscriberIds": ["1", 2], "nextCursor": cursor}]
+    pages += [{"subscriberIds": ["3"]}] if cursor else []
+    api.get("/subscriber").mock(side_effect=[httpx.Response(200, json=page) for page in pages])
+    assert await read(kt) == ([1, 2, 3] if cursor else [1, 2])
 
 
 async def test_the_next_page_waits_until_it_is_needed(kt: KlickTipp, api: respx.MockRouter) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import respx
 
 from klicktipp_async import Bounce, ContactStatus, DecodeError, KlickTipp, KlickTippError, Retry
+from klicktipp_async.convert import converter
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +71,14 @@ async def test_words_of_the_status(
 
 
 @pytest.mark.parametrize(
-    ("word", "bounce"), [("Soft Bounce", Bounce.SOFT), ("spambounce", Bounce.SPAM), ("neu", "neu"), (None, None)]
+    ("word", "bounce"),
+    [
+        ("Soft Bounce", Bounce.SOFT),
+        ("spambounce", Bounce.SPAM),
+        ("Hard Bounced", Bounce.HARD),
+        ("neu", "neu"),
+        (None, None),
+    ],
 )
 async def test_words_of_the_bounce(
     kt: KlickTipp, api: respx.MockRouter, word: str | None, bounce: Bounce | str | None
@@ -77,3 +86,9 @@ async def test_words_of_the_bounce(
     """Known words become an enum, unknown ones stay as they came."""
     api.get("/subscriber/1").respond(json={"id": 1, "bounce": word})
     assert (await kt.contacts.get(1)).bounce == bounce
+
+
+def test_a_moment_stays_as_it_is() -> None:
+    """A display date comes to its hook as a moment already, and keeps its missing zone."""
+    for moment in (datetime(2025, 12, 24, 18, 5, 9), datetime(2025, 12, 24, tzinfo=UTC)):  # noqa: DTZ001 - not told
+        assert converter().structure(moment, datetime) is moment

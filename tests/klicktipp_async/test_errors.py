@@ -109,7 +109,10 @@ async def test_internal_error_is_tried_once_more_where_that_is_safe(
         (406, {"content": b""}, errors.BusinessError, "406"),
         (405, {"json": "No route found"}, errors.ResponseError, "No route found"),
         (404, {"content": b""}, errors.TagNotFound, "no such tag"),
-        (404, {"html": "<html>"}, errors.TagNotFound, "no such tag"),
+        (404, {"json": ["Kein Tag mit dieser ID."]}, errors.TagNotFound, "Kein Tag mit"),
+        (404, {"text": "[Kein Tag mit dieser ID.]"}, errors.TagNotFound, "Kein Tag mit"),
+        (404, {"json": "Kein Tag mit dieser ID."}, errors.TagNotFound, "Kein Tag mit"),
+        (404, {"json": []}, errors.TagNotFound, "no such tag"),
         (400, {"json": ['The key "x" must be a string.']}, errors.BadRequest, "must be a string"),
         (409, {"json": ["vergeben"]}, errors.Conflict, "vergeben"),
         (403, {"json": ["API access denied."]}, errors.Forbidden, "plan has no API access"),
@@ -117,6 +120,9 @@ async def test_internal_error_is_tried_once_more_where_that_is_safe(
         (401, {"json": {"error": 32}}, errors.MissingIdentifier, "error 32"),
         (418, {"json": {"x": 1}}, errors.ResponseError, "418"),
         (500, {"content": b""}, errors.ServerError, "500"),
+        (429, {"json": {"error": 429}}, errors.RateLimited, "429"),
+        (404, {"json": {"error": 404}}, errors.TagNotFound, "no such tag"),
+        (502, {"json": {"error": 502}}, errors.ServerError, "502"),
         (302, {"headers": {"location": "https://elsewhere.example/"}}, errors.Redirected, "redirects"),
         (200, {"json": {"error": 5}}, errors.InvalidEmail, "error 5"),
         (200, {"html": "<!doctype html>"}, errors.DecodeError, "web page"),
@@ -133,6 +139,86 @@ async def test_bodies_of_every_form(
         await call(kt)
     assert type(caught.value) is error
     assert caught.value.status == status
+
+
+STRANGERS = [
+    ({"html": "<html><title>404 Not Found</title></html>"}, "404 with a web page; check base_url"),
+    ({"content": "\ufeff\r\n<!DOCTYPE html>".encode()}, "404 with a web page; check base_url"),
+    (
+        {"json": 'No route found for "GET https://x/api/a"'},
+        r"no such route \(the service says: No route.*; check base_url",
+    ),
+    ({"json": ["Could not find resource subscribers."]}, "no such route .*; check base_url"),
+    ({"text": "404 page not found"}, "no such route .*; check base_url"),
+    ({"text": "File not found.\n"}, "no such route .*; check base_url"),
+    ({"text": "default backend - 404"}, "no such route .*; check base_url"),
+    ({"text": "Kein <b>Tag</b>"}, "404 in a form that KlickTipp does not use .*; check base_url"),
+    ({"json": {"message": "no Route matched"}}, "404 in a form that KlickTipp does not use; check base_url"),
+    ({"json": {"status": 404, "error": "Not Found", "path": "/tag"}}, "404 in a form .*; check base_url"),
+    ({"json": [1, 2]}, "404 in a form that KlickTipp does not use; check base_url"),
+    ({"json": False}, "404 in a form that KlickTipp does not use; check base_url"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), STRANGERS)
+async def test_a_404_of_somebody_else_does_not_say_that_there_is_none(
+    kt: KlickTipp, api: respx.MockRouter, answer: Any, said: str
+) -> None:
+    """A web server, a gateway or a router has answered, and not the service; that is told, and is no `NotFound`."""
+    routes = [api.route(method=method, path="/tag/1").respond(404, **answer) for method in ("GET", "DELETE")]
+    for call in (kt.tags.get, kt.tags.delete):
+        with pytest.raises(errors.DecodeError, match=said) as caught:
+            await call(1)
+        assert not isinstance(caught.value, errors.NotFound)
+        assert caught.value.user_message() == "KlickTipp gave an unexpected answer."
+        assert (caught.value.status, caught.value.attempts, caught.value.maybe_applied) == (404, 1, False)
+    assert [route.call_count for route in routes] == [1, 1]
+
+
+async def test_a_404_of_somebody_else_does_not_end_the_doubt(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """A delete whose answer was lost is not taken for done by it."""
+    api.delete("/tag/1").mock(side_effect=[httpx.ReadError("lost"), httpx.Response(404, html="<html>")])
+    with pytest.raises(errors.DecodeError, match="may have been executed") as caught:
+        await kt.tags.delete(1)
+    assert (caught.value.maybe_applied, caught.value.attempts) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (302, errors.Redirected, "redirects are not followed; it sent a web page; check base_url"),
+        (403, errors.Forbidden, "the keys are wrong; it sent a web page; check base_url"),
+        (405, errors.ResponseError, "405; it sent a web page; check base_url"),
+        (502, errors.ServerError, "502; it sent a web page; attempts"),
+    ],
+)
+async def test_a_web_page_is_named(
+    kt: KlickTipp, api: respx.MockRouter, status: int, error: type[KlickTippError], said: str
+) -> None:
+    """Whatever the status; the class is that of the status, and a failure of the server is no matter of the URL."""
+    api.get("/tag").respond(status, html="<html>kanarie@example.com</html>")
+    with pytest.raises(error, match=said) as caught:
+        await kt.tags.all()
+    assert type(caught.value) is error
+    assert MAIL not in f"{caught.value!r}"
+
+
+@pytest.mark.parametrize("body", [{"error": 502}, {"error": "1015", "code": 3}])
+async def test_a_number_of_a_gateway_promises_nothing(kt: KlickTipp, api: respx.MockRouter, body: Any) -> None:
+    """A write that a gateway answers for, with a number of its own, may have been carried out."""
+    api.post("/subscriber").respond(502, json=body)
+    with pytest.raises(errors.ServerError) as caught:
+        await kt.contacts.upsert(email=MAIL, confirm=False)
+    assert (caught.value.maybe_applied, caught.value.code) == (True, None)
+
+
+@pytest.mark.parametrize("body", [{"error": True}, {"error": True, "code": True}, {"error": "4711x"}, {"error": ""}])
+async def test_what_only_looks_like_a_number_is_none(kt: KlickTipp, api: respx.MockRouter, body: Any) -> None:
+    """A plain yes is not the error 1."""
+    api.get("/account").respond(406, json=body)
+    with pytest.raises(KlickTippError) as caught:
+        await kt.account.get()
+    assert (caught.value.status, caught.value.code, caught.value.subcode) == (406, None, None)
 
 
 async def test_field_validation_tells_which_field_and_why(kt: KlickTipp, api: respx.MockRouter) -> None:
@@ -160,6 +246,14 @@ async def test_a_key_that_was_not_sent_is_not_shown(kt: KlickTipp, api: respx.Mo
     api.post("/subscriber").respond(406, json={"error": 8, "name": name})
     with pytest.raises(FieldValidationError, match="fit its data field; nothing was changed"):
         await kt.contacts.upsert(email=MAIL, fields={"fieldFirstName": "A"})
+
+
+async def test_a_key_that_looks_personal_is_not_shown(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """Not even where it was sent."""
+    api.post("/subscriber").respond(406, json={"error": 8, "name": MAIL})
+    with pytest.raises(FieldValidationError) as caught:
+        await kt.request("POST", "/subscriber", body={MAIL: 1})
+    assert MAIL not in str(caught.value)
 
 
 async def test_a_number_that_nobody_knows(kt: KlickTipp, api: respx.MockRouter) -> None:

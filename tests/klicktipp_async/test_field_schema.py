@@ -183,6 +183,18 @@ def test_without_a_type_a_guess_is_refused(value: object) -> None:
         wire(None, value)
 
 
+@pytest.mark.parametrize(("key", "value"), [("FirstName", 1.5), ("LeadValue", 19.9), ("Birthday", dt.time(1))])
+def test_what_a_standard_field_does_not_take_leads_to_a_schema(key: str, value: FieldValue) -> None:
+    """Whoever means another type is told how to say so; who has said so already is not, nor who wrote a wrong text."""
+    hint = "; a FieldSchema can give it another type"
+    with pytest.raises(ArgumentError, match=rf"^field{key} must be .* \(given: {type(value).__name__}\){hint}$"):
+        FieldSchema().to_wire({key: value})
+    with pytest.raises(ArgumentError, match=r"\(given: float\)$"):
+        FieldSchema({key: FieldType.LINE}).to_wire({key: 1.5})
+    with pytest.raises(ArgumentError, match=r"\(given: str\)$"):
+        FieldSchema().to_wire({"Website": "keine"})
+
+
 def test_the_standard_fields_are_typed_without_a_schema() -> None:
     """All sixteen are known."""
     assert len(STANDARD_FIELDS) == 16

@@ -92,6 +92,22 @@ async def test_create_is_sent_again_only_when_absent(clock: Clock) -> None:
         assert ([tag.name for tag in box.tags.values()], box.count("Create Tag")) == (["Kunde"], 2)
 
 
+async def test_create_that_cannot_be_looked_up_is_not_sent_again(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """The 404 of a web server says nothing about the tag."""
+    route = api.post("/tag").mock(side_effect=httpx.ReadError("lost"))
+    api.get("/tag").respond(404, html="<html>")
+    with pytest.raises(Interrupted) as caught:
+        await kt.tags.create("neu")
+    assert (caught.value.maybe_applied, route.call_count) == (True, 1)
+
+
+async def test_an_id_may_come_in_digits(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """As the options of a form have it."""
+    api.get("/tag/21").respond(json={"tagid": "21", "name": "mytag"})
+    one: Any = "21"
+    assert (await kt.tags.get(one)).id == 21
+
+
 async def test_create_without_a_look_up(kt: KlickTipp, api: respx.MockRouter) -> None:
     """`confirm=False` turns the doubt into an error."""
     route = api.post("/tag").mock(side_effect=httpx.ReadError("lost"))
@@ -129,6 +145,13 @@ async def test_ensure_finds_what_somebody_else_created(kt: KlickTipp, api: respx
     api.get("/tag").mock(side_effect=[httpx.Response(200, json=[]), httpx.Response(200, json={"7": "neu"})])
     api.post("/tag").respond(406, json=["Tag konnte nicht erstellt werden."])
     assert await kt.tags.ensure(["neu"]) == {"neu": 7}
+
+
+async def test_of_two_tags_with_one_name_the_older_is_meant(kt: KlickTipp, api: respx.MockRouter) -> None:
+    """Whatever the order in which they are listed."""
+    api.get("/tag").mock(side_effect=[httpx.Response(200, json=dict.fromkeys(ids, "neu")) for ids in ("79", "97")])
+    for _ in range(2):
+        assert await kt.tags.ensure(["neu"]) == {"neu": 7}
 
 
 async def test_ensure_of_a_refused_name_raises(kt: KlickTipp, api: respx.MockRouter) -> None:

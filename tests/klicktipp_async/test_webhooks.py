@@ -362,19 +362,25 @@ async def test_neither_log_nor_repr_has_the_token_or_the_contact(caplog: pytest.
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        {"token": ""},
-        {"token": "  "},
-        {"token": Secret("")},
-        {"token": "geheim", "token_parameter": ""},
-        {"token": "geheim", "aliases": {"a": "b c"}},
+        ({"token": ""}, "token .* must not be empty"),
+        ({"token": "  "}, "token .* must not be empty"),
+        ({"token": Secret("")}, "token .* must not be empty"),
+        ({"token": None}, "token must be a text or a Secret, not NoneType"),
+        ({"token": b"geheim"}, "token must be a text or a Secret, not bytes"),
+        ({"token": "geheim", "token_parameter": ""}, "token_parameter must be the name of .*, not empty"),
+        ({"token": "geheim", "token_parameter": None}, "token_parameter must be the name"),
+        ({"token": "geheim", "aliases": {"a": "b c"}}, "'b c' is not the key of a field"),
+        ({"token": "geheim", "handler": None}, "handler must be a function that takes a WebhookEvent"),
     ],
 )
-def test_a_receiver_that_could_not_work_is_a_configuration_error(options: dict[str, Any]) -> None:
-    """It is told when the app is made."""
-    with pytest.raises(ConfigError):
-        WebhookApp(lambda _: None, **options)
+def test_a_receiver_that_could_not_work_is_a_configuration_error(options: dict[str, Any], said: str) -> None:
+    """It is told when the app is made, by the name of the argument, and the token is not shown."""
+    given: dict[str, Any] = {"handler": lambda _: None, **options}
+    with pytest.raises(ConfigError, match=said) as caught:
+        WebhookApp(**given)
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content_type", [None, "", FORM])

@@ -37,6 +37,8 @@ from klickdoxie_core.webhooks import Delivery, Handler, NotAuthentic, Receiver, 
 class ParcelPostError(SdkError):
     """Base of what Parcel Post says no to, and of lost answers."""
 
+    service = "Parcel Post"
+
 
 class Interrupted(ParcelPostError, CoreInterrupted):
     """The answer was lost; `maybe_applied` says whether that matters."""
@@ -109,6 +111,7 @@ class ParcelPost(ApiClient):
     """An account at Parcel Post: `async with ParcelPost(user, key, secret) as post: …`."""
 
     product: ClassVar[str] = "parcel-post"
+    version: ClassVar[str] = "1.0"
     dialect: Dialect = ParcelDialect()
     parcels: Parcels
 

@@ -186,6 +186,21 @@ async def test_the_services_words_have_classes() -> None:
     assert str(missing.value).startswith("PUT /parcels/{parcel}/address (Redirect Parcel): Parcel Post says")
 
 
+async def test_a_word_of_the_service_ends_no_doubt() -> None:
+    """A gateway may have cut off what was carried out, whatever it says; a read is sent again as ever."""
+    said = {"fault": "delivered"}
+    async with fake() as box, box.client() as post:
+        box.fail("Hand In Parcel", status=504, applied=True, body=said)
+        with pytest.raises(AlreadyDelivered) as caught:
+            await hand_in(post)
+        assert (caught.value.maybe_applied, caught.value.attempts, len(box.parcels)) == (True, 1, 1)
+        assert caught.value.user_message() == "This is not possible at the moment."
+        for status in (503, 429):
+            box.fail("List Parcels", status=status, body=said)
+            await read(post)
+    assert box.count("List Parcels") == 4
+
+
 async def test_what_the_dialect_does_not_know_http_knows() -> None:
     """A word without a class of its own is what its status says."""
     async with fake() as box, box.client() as post:

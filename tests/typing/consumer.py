@@ -32,12 +32,14 @@ from klicktipp_async import (
     OptInProcess,
     Option,
     Outcome,
+    RateLimited,
     Retry,
     SessionLogin,
     Tag,
     bulk,
     grant_url,
     recording,
+    to_dict,
 )
 from klicktipp_async.sandbox import Sandbox
 from klicktipp_async.webhooks import WebhookApp, WebhookEvent, parse
@@ -153,10 +155,12 @@ async def listbuilding() -> None:
 async def errors(kt: KlickTipp) -> None:
     try:
         with recording() as seen:
-            await kt.contacts.get(1)
+            assert_type(to_dict(await kt.contacts.get(1)), dict[str, core.Json])
         assert_type(seen.last.attempts, int)
     except AddressUnsubscribed as error:
         assert_type(error.user_message("de"), str)
+    except RateLimited as error:
+        assert_type(error.user_message(), str)
     except FieldValidationError as error:
         assert_type(error.value, str | None)
     except KlickTippError as error:

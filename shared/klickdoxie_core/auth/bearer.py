@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -62,8 +63,7 @@ class Bearer(_TokenScheme):
         del run, clock
         if isinstance(self.token, Secret):
             return Grant(credential=self.token)
-        answer = await self.token()
-        token = Token(value=answer) if isinstance(answer, str) else answer
+        token = await _asked(self.token)
         lifetime = None if token.expires_in is None else _lifetime(token.expires_in)
         return Grant(credential=Secret(_checked(token.value)), lifetime=lifetime)
 
@@ -89,7 +89,8 @@ class ClientCredentials(_TokenScheme):
 
     def __attrs_post_init__(self) -> None:
         if not _is_endpoint(self.token_url):
-            raise ArgumentError("token_url must be an absolute http or https URL without user name, query and fragment")
+            said = "token_url must be an absolute http or https URL without user name, query, fragment and braces"
+            raise ArgumentError(said)
         for text in (self.client_id, self.client_secret.reveal()):
             if not is_sendable(text):
                 raise ArgumentError("client_id and client_secret must be non-empty texts without control characters")
@@ -131,8 +132,18 @@ class ClientCredentials(_TokenScheme):
         )
 
 
+async def _asked(source: Callable[[], object]) -> Token:
+    pending = source()
+    answer = await cast("Awaitable[object]", pending) if isinstance(pending, Awaitable) else None
+    if isinstance(answer, str):
+        return Token(value=answer)
+    if not isinstance(answer, Token):
+        raise ArgumentError("token must be an async callable that returns a text or a Token")
+    return answer
+
+
 def _is_endpoint(url: object) -> bool:
-    if not (isinstance(url, str) and is_sendable(url)) or "?" in url or "#" in url:
+    if not (isinstance(url, str) and is_sendable(url)) or any(mark in url for mark in "?#{}"):
         return False
     try:
         parts = urlsplit(url)
@@ -141,8 +152,8 @@ def _is_endpoint(url: object) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
 
 
-def _checked(token: str) -> str:
-    if not _B64TOKEN.fullmatch(token):
+def _checked(token: object) -> str:
+    if not (isinstance(token, str) and _B64TOKEN.fullmatch(token)):
         raise ArgumentError("token must be a non-empty bearer token of ASCII letters, digits and -._~+/=")
     return token
 

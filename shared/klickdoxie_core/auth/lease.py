@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Generic, TypeVar
@@ -62,7 +63,7 @@ class Lease(Generic[C]):
         self._clock = clock
         self._lock = anyio.Lock(fast_acquire=True)
         self._held: Held[C] | None = None
-        self._tries = 0
+        self._failures = 0
         self._failure: SdkError | None = None
         self._refused_at = 0.0
         self._refused_until = 0.0
@@ -87,12 +88,12 @@ class Lease(Generic[C]):
 
     async def get(self) -> Held[C]:
         """The credential in use, obtained or renewed ahead of its end where needed."""
-        tries = self._tries
+        failures = self._failures
         async with self._lock:
             if (held := self.usable()) is not None:
                 return held
             try:
-                return await self._obtain(tries, renewal=False)
+                return await self._obtain(failures, renewal=False)
             except SdkError:
                 # A token that still holds is better than none; a later call tries again after a pause.
                 now = self._clock.monotonic()
@@ -103,16 +104,16 @@ class Lease(Generic[C]):
 
     async def renew(self, refused: Held[C]) -> Held[C]:
         """A credential other than the refused one; renewed only if nobody else has done so meanwhile."""
-        tries = self._tries
+        failures = self._failures
         async with self._lock:
             if self._held is not None and self._held is not refused:
                 return self._held
-            return await self._obtain(tries, renewal=True)
+            return await self._obtain(failures, renewal=True)
 
     async def force(self) -> Held[C]:
         """A fresh credential, whatever is in use."""
         async with self._lock:
-            return await self._obtain(self._tries, renewal=False)
+            return await self._obtain(self._failures, renewal=False)
 
     def worth_renewing(self, held: Held[C], place: str) -> bool:
         """Whether a refusal at this place may be about the credential, rather than about what it permits."""
@@ -131,6 +132,8 @@ class Lease(Generic[C]):
         if self._held is not None and place in self._held.places:
             return
         self._forbidden[place] = self._clock.monotonic() + MEMORY
+        if len(self._forbidden) > _MOST_PLACES:
+            del self._forbidden[next(iter(self._forbidden))]
 
     def accepted(self, held: Held[C], place: str) -> None:
         """Note that the credential worked at this place."""
@@ -142,27 +145,24 @@ class Lease(Generic[C]):
 
     async def aclose(self) -> None:
         """Release the credential at the service, within two seconds; a failure of that changes nothing."""
-        held, self._held = self._held, None
-        if held is None:
-            return
-        with anyio.move_on_after(_GOODBYE):
-            try:
-                await self._scheme.release(self._run, held.credential)
-            except SdkError:
-                return
+        # Whoever wants a credential meanwhile waits, and then finds the client closed; a login under way ends first.
+        # Otherwise there would be a session that nobody ends.
+        with anyio.move_on_after(_GOODBYE), contextlib.suppress(SdkError):
+            async with self._lock:
+                held, self._held = self._held, None
+                if held is not None:
+                    await self._scheme.release(self._run, held.credential)
 
-    async def _obtain(self, tries: int, *, renewal: bool) -> Held[C]:
+    async def _obtain(self, failures: int, *, renewal: bool) -> Held[C]:
         now = self._clock.monotonic()
-        if self._failure is not None and self._tries != tries:
+        if self._failure is not None and self._failures != failures:
             raise renewed(self._failure)
         if self._failure is not None and now < self._refused_until:
             raise self._held_back(self._failure, now)
         try:
             grant = await self._scheme.obtain(self._run, self._clock)
         except SdkError as error:
-            self._failed(error)
-            raise
-        self._tries += 1
+            raise self._failed(error) from error.__cause__
         self._failure = None
         self._refusal_pause = FIRST_REFUSAL
         self._held = Held(
@@ -180,13 +180,16 @@ class Lease(Generic[C]):
         facts = attrs.evolve(failure.facts, attempts=0, renewals=0, waited=0.0, retry_after=math.ceil(left))
         return type(failure)(f"not sent; the login was refused {ago:.0f} s ago: {failure.message}", facts)
 
-    def _failed(self, error: SdkError) -> None:
-        self._tries += 1
-        self._failure = error
+    def _failed(self, error: SdkError) -> SdkError:
+        """Take it down, and return it as it is told: a refusal says for how long no login is tried."""
+        self._failures += 1
         if _is_refusal(error):
             self._refused_at = self._clock.monotonic()
             self._refused_until = self._refused_at + self._refusal_pause
+            error = renewed(error, retry_after=math.ceil(self._refusal_pause))
             self._refusal_pause = min(LONGEST_REFUSAL, self._refusal_pause * 2)
+        self._failure = error
+        return error
 
 
 def _is_refusal(error: SdkError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from klickdoxie_core.errors import ConfigError, Forbidden, JobStopped, JournalError, SdkError, Unauthorized
+from klickdoxie_core.table import SourceFailed
 
 if TYPE_CHECKING:
     from klickdoxie_core.sandbox import SandboxBase
@@ -29,8 +31,14 @@ REFUSED: Final = 3
 """The credentials were refused."""
 STOPPED: Final = 4
 """The job stopped, or was stopped, before its end; it can be resumed."""
+UNAVAILABLE: Final = 5
+"""The service, a database or the disk failed, or the service refused what nothing else can be done without."""
 BROKEN_OFF: Final = 130
 """Ended by Ctrl-C."""
+PIPE_CLOSED: Final = 141
+"""Nobody reads any more what the command writes; a shell says so of programs that the signal SIGPIPE ends."""
+
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 Command = Callable[[argparse.Namespace], Awaitable[int]]
 AfterCtrlC = Callable[[argparse.Namespace], tuple[int, str]]
@@ -40,6 +48,8 @@ def run(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, text_of: Callable[[Exception], str] = str
 ) -> int:
     """Run the command that the arguments name, and return its exit code; what goes wrong is told on standard error.
+
+    Where nobody reads the output any more, the command ends without a word.
 
     Args:
         parser: Sets defaults for each command: `command`, a `Command`, and `interrupted`, what Ctrl-C makes of it: an
@@ -58,13 +68,39 @@ def run(
             stream.reconfigure(errors="replace")
     # It would write the address of every request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        code = _run(parser.prog, options, text_of)
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    return PIPE_CLOSED if _is_unread() and code == OK else code
+
+
+def _run(program: str, options: argparse.Namespace, text_of: Callable[[Exception], str]) -> int:
     command: Command = options.command
     try:
-        return anyio.run(command, options)
+        code = anyio.run(command, options)
+        # What cannot be written must not be found out after the exit code.
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return _broken_off(parser.prog, options)
+        return _broken_off(program, options)
+    except BrokenPipeError:
+        raise
     except (SdkError, OSError) as error:
-        return complain(parser.prog, text_of(error), _code_of(error))
+        return complain(program, text_of(error), _code_of(error))
+    return code
+
+
+def _is_unread() -> bool:
+    """Whether what is written goes nowhere; the rest is made to, or the interpreter would complain of it in the end."""
+    unread = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            unread = True
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return unread
 
 
 def _broken_off(program: str, options: argparse.Namespace) -> int:
@@ -98,10 +134,15 @@ def _code_of(error: BaseException | None) -> int:
             return STOPPED
         case Unauthorized() | Forbidden():
             return REFUSED
-        case ConfigError() | OSError():
+        case ConfigError() | OSError() if not _is_outage(error):
             return USAGE
         case _:
-            return FAILED
+            return UNAVAILABLE
+
+
+def _is_outage(error: SdkError | OSError) -> bool:
+    """Whether it is no fault of the one who asks, and may be over later."""
+    return isinstance(error, SourceFailed) or (isinstance(error, OSError) and error.errno in _OF_THE_DISK)
 
 
 def complain(program: str, what: Exception | str, code: int) -> int:

@@ -50,6 +50,9 @@ class Foreman:
 
     Args:
         rate: Requests a second over all shards; None for no bound.
+
+    Raises:
+        ArgumentError: The rate is no number above 0.
     """
 
     def __init__(self, rate: float | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from klickdoxie_core.bulk import bulk
+from klickdoxie_core.errors import ArgumentError
 from klickdoxie_core.progress import OnProgress
 from klickdoxie_core.sharding.foreman import Foreman
 from klickdoxie_core.sharding.reports import Overview, Reports
@@ -29,7 +30,12 @@ async def run_locally(
         at_once: Shards under way at once.
         on_progress: Told of the figures of the whole job while the reports are waited for, at most ten times a second
             and once at the end.
+
+    Raises:
+        ArgumentError: The rate is no number above 0, or `at_once` no whole number from 1.
     """
+    if at_once < 1:
+        raise ArgumentError("at_once must be a whole number from 1")
     foreman, overview = Foreman(rate), Overview(shards, on_progress)
 
     async def run(shard: Shard) -> ShardReport:

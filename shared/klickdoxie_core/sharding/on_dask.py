@@ -73,6 +73,8 @@ async def run_on_dask(
             and once at the end.
 
     Raises:
+        ArgumentError: The rate is no number above 0; raised when the first report is asked for.
+        ConnectFailed: Nobody answers at the address of the scheduler.
         ConfigError: dask.distributed is not installed, the client is not asynchronous, or other processes cannot
             import the function of the shards.
     """
@@ -98,7 +100,11 @@ async def _connected(client: Client | str, stack: AsyncExitStack) -> _Client:
         raise ConfigError("running shards on a cluster needs dask.distributed: install klickdoxie[dask]") from None
     if isinstance(client, str):
         connect = cast("Callable[..., AbstractAsyncContextManager[_Client]]", Client)
-        return await stack.enter_async_context(connect(client, asynchronous=True))
+        try:
+            return await stack.enter_async_context(connect(client, asynchronous=True))
+        except OSError as error:
+            msg = f"no scheduler of dask answers at {client} ({type(error).__name__}); nothing was sent"
+            raise ConnectFailed(msg) from None
     if not client.asynchronous:
         raise ConfigError("client must be made with asynchronous=True")
     return cast("_Client", client)
@@ -147,8 +153,9 @@ class _Cluster:
     async def dismiss(self) -> None:
         """Leave nothing behind on the cluster."""
         if self._post is not None:
-            # Released alone, it would stay for as long as somebody can still call it.
-            with anyio.move_on_after(self._patience, shield=True):
+            # Released alone, it would stay for as long as somebody can still call it. A cluster that is gone keeps
+            # nothing, and must not hide why the block is left.
+            with anyio.move_on_after(self._patience, shield=True), suppress(Exception):
                 await self._post.cancel()
 
     async def _present(self) -> ForemanLike:

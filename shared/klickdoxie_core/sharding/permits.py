@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -9,6 +10,7 @@ import anyio
 import attrs
 
 from klickdoxie_core.clock import Clock
+from klickdoxie_core.errors import ArgumentError
 
 _MOST: Final = 50
 # No lease is for longer, so that what a process does not use is no great loss.
@@ -42,9 +44,14 @@ class Bucket:
     Args:
         rate: Requests a second; None for no bound, so that only pauses are shared.
         now: Seconds that never jump.
+
+    Raises:
+        ArgumentError: The rate is no number above 0.
     """
 
     def __init__(self, rate: float | None, now: Callable[[], float]) -> None:
+        if rate is not None and not 0 < rate < math.inf:
+            raise ArgumentError("rate must be a number above 0")
         self._interval = 0.0 if rate is None else 1.0 / rate
         self._size = _MOST if rate is None else max(1, min(_MOST, int(rate * _SECONDS)))
         self._now = now
@@ -103,6 +110,10 @@ class SharedPermits:
         self._wish = max(self._wish, seconds)
         self._wished.set()
         self.hold(seconds)
+
+    def paused(self) -> float:
+        """Seconds for which the service wants to be left alone, whoever was told; 0 when it does not."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
 
     async def wait_for_wish(self) -> None:
         """Wait until the service wants to be left alone."""

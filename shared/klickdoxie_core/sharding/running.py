@@ -17,7 +17,7 @@ from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import ConfigError, JournalError, SdkError
 from klickdoxie_core.options import Limit
 from klickdoxie_core.progress import Progress
-from klickdoxie_core.sharding.foreman import ForemanLike, Word
+from klickdoxie_core.sharding.foreman import ForemanLike
 from klickdoxie_core.sharding.permits import Lease, SharedPermits
 from klickdoxie_core.sharding.shard import UNSETTLED, Shard, ShardReport, loaded
 from klickdoxie_core.sharding.splitting import reopened, states_in
@@ -131,13 +131,10 @@ class ShardRun:
             self.tell(self._running.progress)
         wish = self._permits.take_wish()
         word = await self._answer(self._foreman.report(self.shard.number, self.progress, wish))
-        if word is None:
-            word = Word(stop=True)
-        self._permits.hold(word.pause)
-        if word.stop and not self.stopped:
-            self.stopped = True
-            for stop in self._on_stop:
-                stop()
+        if word is not None:
+            self._permits.hold(word.pause)
+            if word.stop:
+                self._stop()
 
     async def keep_reporting(self) -> None:
         """Tell how far it is, again and again, and at once what the service wishes."""
@@ -147,8 +144,14 @@ class ShardRun:
             await self.report()
 
     async def _lease(self) -> Lease | None:
-        # Without an answer the few calls that are under way may end: the shard starts no other.
+        # Without an answer the few calls that are under way may end.
         return await self._answer(self._foreman.lease())
+
+    def _stop(self) -> None:
+        if not self.stopped:
+            self.stopped = True
+            for stop in self._on_stop:
+                stop()
 
     async def _answer(self, answer: Awaitable[T]) -> T | None:
         try:
@@ -156,6 +159,8 @@ class ShardRun:
                 return await answer
         except Exception:  # noqa: BLE001 - whatever it is called, the foreman is gone; told by the report
             self.lost = True
+            # Nobody says any more how fast it may go, so that no other item may start.
+            self._stop()
             return None
 
 

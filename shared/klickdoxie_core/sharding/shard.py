@@ -105,11 +105,14 @@ def path_of(work: Work | str) -> str:
 def loaded(path: str) -> Work:
     """The function under an import path; ConfigError if this machine has none there."""
     module, _, name = path.partition(":")
+    why = ""
     try:
-        found: object = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        found = None
+        # A relative name has nothing to be relative to.
+        found: object = None if module.startswith(".") else getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        # What the module itself imports may be what is missing.
+        found, why = None, f" ({error})" if isinstance(error, ImportError) else ""
     if not callable(found):
-        msg = f"there is no function {path} on this machine; work is named as package.module:function"
+        msg = f"there is no function {path} on this machine{why}; work is named as package.module:function"
         raise ConfigError(msg)
     return cast("Work", found)

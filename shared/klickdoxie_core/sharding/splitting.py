@@ -14,8 +14,9 @@ import attrs
 
 from klickdoxie_core.bulk import bulk
 from klickdoxie_core.entry import Entry, State
-from klickdoxie_core.errors import ArgumentError, ConfigError
-from klickdoxie_core.journal import Journal, read_header
+from klickdoxie_core.errors import ArgumentError, ConfigError, JournalError
+from klickdoxie_core.journal import Journal, fingerprint, read_header
+from klickdoxie_core.journal_store import encoded
 from klickdoxie_core.journaled import check_again
 from klickdoxie_core.sharding.shard import UNSETTLED, Shard, Work, path_of
 
@@ -25,6 +26,21 @@ _CHUNK: Final = 500
 # What so many tasks ask of a journal is written together.
 _TOGETHER: Final = 200
 _PARTS: Final = "parts"
+
+
+@attrs.frozen(kw_only=True)
+class _Listed:
+    """What a journal notes about its list.
+
+    Attributes:
+        items: How many are listed, or were about to be when the list was broken off.
+        digest: What tells them from all others, with their keys.
+        whole: There are no more.
+    """
+
+    items: int = 0
+    digest: str = ""
+    whole: bool = False
 
 
 @asynccontextmanager
@@ -49,7 +65,10 @@ async def reopened(path: str | Path) -> AsyncGenerator[Journal]:
 async def enlist(
     journal: Journal, items: Iterable[T] | AsyncIterable[T], *, key: Callable[[T], str] = str
 ) -> Mapping[State, int]:
-    """Write the items of a job into its journal, in flat memory; for a journal that has them all nothing is done.
+    """Write the items of a job into its journal, in flat memory.
+
+    A list that was broken off goes on; one that is there is compared with the items. Within the journal an item is
+    known by its number in the input, from 1, and not by what `key` says.
 
     Args:
         journal: The job's journal, opened.
@@ -61,16 +80,26 @@ async def enlist(
 
     Raises:
         ArgumentError: JSON cannot hold an item.
-        JournalError: The journal cannot be written.
+        JournalError: The journal was made from other items, or it cannot be written.
     """
-    if journal.notes.get("enlisted") is not True:
-        known = sum((await journal.counts()).values())
-        async with aclosing(_chunks(items)) as chunks:
-            async for first, chunk in chunks:
-                # A run that was broken off has written whole chunks.
-                if first > known:
-                    await _add(journal, first, chunk, key)
-        await journal.note(enlisted=True)
+    listed = _listed(journal.notes)
+    known = sum((await journal.counts()).values())
+    number, digest = 0, ""
+    async with aclosing(_chunks(items)) as chunks:
+        async for first, chunk in chunks:
+            number, keys = first + len(chunk) - 1, [key(item) for item in chunk]
+            digest = _digest(digest, keys, chunk)
+            if first > listed.items and not listed.whole:
+                # Before the items, so that those of a run that is broken off are never without it.
+                listed = _Listed(items=number, digest=digest)
+                await journal.note(enlisted=attrs.asdict(listed))
+            _compare(journal, listed, number, digest)
+            if first > known:
+                await _add(journal, first, chunk, keys)
+    if number != listed.items:
+        raise _made_from_others(journal)
+    if not listed.whole:
+        await journal.note(enlisted=attrs.asdict(attrs.evolve(listed, whole=True)))
     return await states_in(journal)
 
 
@@ -157,8 +186,30 @@ async def merge(journal: Journal) -> Mapping[State, int]:
     return await states_in(journal)
 
 
-async def _add(journal: Journal, first: int, chunk: list[T], key: Callable[[T], str]) -> None:
-    earlier = await journal.claim([(place, [key(item)]) for place, item in enumerate(chunk, start=first)])
+def _listed(notes: Mapping[str, object]) -> _Listed:
+    return _Listed(**cast("Mapping[str, Any]", notes.get("enlisted") or {}))
+
+
+def _digest(before: str, keys: Sequence[object], chunk: Sequence[object]) -> str:
+    """A digest of all items so far: of those before, and of a chunk with its keys."""
+    return fingerprint(before, *(encoded("item", pair) for pair in zip(keys, chunk, strict=True)))
+
+
+def _compare(journal: Journal, listed: _Listed, number: int, digest: str) -> None:
+    """Raise JournalError if the first items, so many, are not those of the list."""
+    if number > listed.items or (number == listed.items and digest != listed.digest):
+        raise _made_from_others(journal)
+
+
+def _made_from_others(journal: Journal) -> JournalError:
+    return JournalError(
+        f"{journal.path} was made from other items; give those that it was made from, in the same order, or another "
+        "journal"
+    )
+
+
+async def _add(journal: Journal, first: int, chunk: list[T], keys: Sequence[str]) -> None:
+    earlier = await journal.claim([(place, [key]) for place, key in enumerate(keys, start=first)])
     await journal.add(
         [_entry(place, item, twin) for place, (item, twin) in enumerate(zip(chunk, earlier, strict=True), start=first)]
     )

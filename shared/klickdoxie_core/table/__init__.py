@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from klickdoxie_core.table.encoding import TableError
+from klickdoxie_core.table.encoding import SourceFailed, TableError
 from klickdoxie_core.table.reader import OWN_COLUMNS, Row, Table, open_table
 from klickdoxie_core.table.rejects import ErrorFile, error_file_of
 
-__all__ = ["OWN_COLUMNS", "ErrorFile", "Row", "Table", "TableError", "error_file_of", "open_table"]
+__all__ = ["OWN_COLUMNS", "ErrorFile", "Row", "SourceFailed", "Table", "TableError", "error_file_of", "open_table"]

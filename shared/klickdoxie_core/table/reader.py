@@ -1,17 +1,20 @@
-"""A CSV file as rows: separator and encoding found out, read lazily, nothing changed."""
+"""A CSV file as rows: separator and encoding found out, read lazily, nothing changed but what guards formulas."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
 import attrs
 
+from klickdoxie_core.redact import mask
 from klickdoxie_core.table.encoding import TableError, check_encoding, detect_encoding
+from klickdoxie_core.table.guard import unguarded
 
 OWN_COLUMNS = ("_line", "_state", "_code", "_reason")
 """What the error file adds; read back, these columns are no data."""
@@ -25,19 +28,25 @@ _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ADDRESS = re.compile(r"\S+@\S+\.\S+")
 
 
+def _cells_of(row: Row) -> tuple[str, ...]:
+    return row.cells
+
+
 @attrs.frozen
 class Row:
     """One row of the file.
 
     Attributes:
         line: The line of the file on which it starts, counted from 1.
-        cells: The cells as they stand in the file, without the columns of an error file.
+        cells: What stands in the cells, without the apostrophe that keeps a spreadsheet from taking one for a formula.
         state: What an earlier import wrote about it into its error file; empty for any other file.
+        written: The cells as they stand in the file, apostrophes included; without the columns of an error file.
     """
 
     line: int
     cells: tuple[str, ...] = attrs.field(repr=False)
     state: str = ""
+    written: tuple[str, ...] = attrs.field(repr=False, default=attrs.Factory(_cells_of, takes_self=True))
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +57,7 @@ class Table:
         path: Where it is.
         encoding: The encoding it is in.
         separator: What stands between two cells.
-        header: The names of the columns, without those of an error file.
+        header: The names of the columns, without those of an error file, and without columns at the end that have none.
     """
 
     path: Path
@@ -56,25 +65,38 @@ class Table:
     separator: str
     header: tuple[str, ...]
     _own: frozenset[int] = attrs.field(alias="own", repr=False)
+    _nameless: int = attrs.field(alias="nameless", repr=False)
     _state: int | None = attrs.field(alias="state", repr=False)
     _stamp: tuple[int, int] = attrs.field(alias="stamp", repr=False)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Generator[Row]:
         """Each row but the blank ones; a row may have more or fewer cells than the header has names.
+
+        Empty cells of columns at the end that have no name are left out. One with something in it makes its row wider
+        than the header.
 
         Raises TableError when a quotation mark is never closed, a cell is too long, or the file was changed since it
         was opened.
         """
-        if _stamp(self.path) != self._stamp:
-            msg = "the file was changed while it was read; start again"
-            raise TableError(msg)
-        with self.path.open(encoding=self.encoding, newline="") as file:
-            records = _records(file, self.separator)
-            next(records)
-            for line, record in records:
-                cells = tuple(cell for place, cell in enumerate(record) if place not in self._own)
-                if any(cell.strip() for cell in cells):
-                    yield Row(line, cells, self._state_of(record))
+        with _naming(self.path):
+            if _stamp(self.path) != self._stamp:
+                msg = "the file was changed while it was read; start again"
+                raise TableError(msg)
+            with self.path.open(encoding=self.encoding, newline="") as file:
+                records = _records(file, self.separator)
+                next(records)
+                for line, record in records:
+                    written = self._written(record)
+                    if any(cell.strip() for cell in written):
+                        yield Row(line, tuple(map(unguarded, written)), self._state_of(record), written)
+
+    def _written(self, record: Sequence[str]) -> tuple[str, ...]:
+        cells = tuple(cell for place, cell in enumerate(record) if place not in self._own)
+        width = len(self.header)
+        ending = cells[width:]
+        # A header that ends with a separator; a spreadsheet writes it behind an empty column.
+        empty = len(ending) <= self._nameless and not any(cell.strip() for cell in ending)
+        return cells[:width] if empty else cells
 
     def _state_of(self, record: Sequence[str]) -> str:
         return record[self._state] if self._state is not None and self._state < len(record) else ""
@@ -94,22 +116,35 @@ def open_table(path: Path, *, encoding: str | None = None, separator: str | None
     if not _is_file(path):
         msg = f"{path} is not a file"
         raise TableError(msg)
+    given = _given_separator(separator) if separator else None
     stamp = _stamp(path)
-    encoding = check_encoding(path, encoding) if encoding else detect_encoding(path)
-    separator = _given_separator(separator) if separator else _find_separator(path, encoding)
-    with path.open(encoding=encoding, newline="") as file:
-        names = next((record for _, record in _records(file, separator)), list[str]())
-    _check_header(names)
-    own = {place: name for place, name in enumerate(names) if name in OWN_COLUMNS}
+    with _naming(path):
+        encoding = check_encoding(path, encoding) if encoding else detect_encoding(path)
+        separator = given or _find_separator(path, encoding)
+        with path.open(encoding=encoding, newline="") as file:
+            names = next((record for _, record in _records(file, separator)), list[str]())
+        named = _without_nameless_end(names)
+        _check_header(named)
+    own = {place: name for place, name in enumerate(named) if name in OWN_COLUMNS}
     return Table(
         path=path,
         encoding=encoding,
         separator=separator,
-        header=tuple(name for place, name in enumerate(names) if place not in own),
+        header=tuple(name for place, name in enumerate(named) if place not in own),
         own=frozenset(own),
+        nameless=len(names) - len(named),
         state=next((place for place, name in own.items() if name == "_state"), None),
         stamp=stamp,
     )
+
+
+@contextmanager
+def _naming(path: Path) -> Generator[None]:
+    """Let a TableError say which file is meant."""
+    try:
+        yield
+    except TableError as error:
+        raise TableError(f"{path}: {error.message}") from None
 
 
 def _is_file(path: Path) -> bool:
@@ -205,6 +240,12 @@ def _given_separator(text: str) -> str:
     return separator
 
 
+def _without_nameless_end(names: Sequence[str]) -> Sequence[str]:
+    """The names up to the last one that says something; all of them where none does."""
+    named = [place for place, name in enumerate(names, 1) if name.strip()]
+    return names[: named[-1]] if named else names
+
+
 def _check_header(names: Sequence[str]) -> None:
     if not names:
         msg = "the file is empty"
@@ -215,7 +256,7 @@ def _check_header(names: Sequence[str]) -> None:
         raise TableError(msg)
     problems = [f"column {place} has no name" for place, name in enumerate(bare, 1) if not name]
     problems += [
-        f"several columns are called {name!r}" for name in dict.fromkeys(bare) if name and bare.count(name) > 1
+        f"several columns are called {mask(name)!r}" for name in dict.fromkeys(bare) if name and bare.count(name) > 1
     ]
     if problems:
         raise TableError("the header must name each column once: " + ", ".join(problems))

@@ -83,7 +83,7 @@ class ErrorFile:
         file = self._file or self._open()
         encoding = self._table.encoding
         fitting = reason.encode(encoding, "replace").decode(encoding)
-        self._write(file, (str(row.line), state, code, fitting, *row.cells))
+        self._write(file, (str(row.line), state, code, fitting, *row.written))
         # What is written survives whatever ends the program.
         file.flush()
 
@@ -118,16 +118,21 @@ class ErrorFile:
         return True
 
     def _has_these_columns(self) -> bool:
+        # It is written like its input, whose encoding may have been given since it cannot be found out.
+        return any(self._header_in(encoding) == self._table.header for encoding in (None, self._table.encoding))
+
+    def _header_in(self, encoding: str | None) -> tuple[str, ...] | None:
         try:
-            return open_table(self.path, separator=self._table.separator).header == self._table.header
+            return open_table(self.path, encoding=encoding, separator=self._table.separator).header
         except TableError:
-            return False
+            return None
 
     def _is_ours(self) -> bool:
         if not self.path.is_file():
             return False
         with self.path.open("rb") as file:
-            head = file.read(_HEAD)
+            # In UTF-16 each letter of our names has a NUL beside it.
+            head = file.read(_HEAD).replace(b"\0", b"")
         return all(name.encode() in head for name in OWN_COLUMNS)
 
 

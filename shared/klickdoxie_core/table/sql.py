@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import importlib.util
 import logging
 import os
 import re
@@ -23,13 +24,15 @@ from anyio import from_thread, to_thread
 from klickdoxie_core.errors import ConfigError
 from klickdoxie_core.journal import fingerprint
 from klickdoxie_core.redact import Secret, mask, without
-from klickdoxie_core.table.encoding import TableError
+from klickdoxie_core.table.encoding import SourceFailed, TableError
+from klickdoxie_core.table.guard import guarded
 from klickdoxie_core.table.reader import OWN_COLUMNS, Table, open_table
 from klickdoxie_core.table.sql_values import text_of
 from klickdoxie_core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult, Engine
+    from sqlalchemy.exc import DBAPIError
 
 _ENCODING: Final = "utf-8-sig"
 _SEPARATOR: Final = ";"
@@ -40,6 +43,15 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|--[^\n]*|/\*.*
 _FIRST_WORD = re.compile(r"[\s(]*(?:select|with)\b", re.IGNORECASE)
 _PARTS_OF_OPTIONS = re.compile(r"[\s;={}]+")
 _LOGGER_NAME: Final = "klickdoxie"
+# How a database is told that the transaction only reads; PostgreSQL is told by SQLAlchemy.
+_READS_ONLY: Final = {
+    "sqlite": "PRAGMA query_only=ON",
+    "mysql": "START TRANSACTION READ ONLY",
+    "mariadb": "START TRANSACTION READ ONLY",
+}
+# Drivers that SQLAlchemy takes where the URL names none, and those that are easier to install.
+_OTHER_DRIVERS: Final = {"MySQLdb": "pymysql", "psycopg2": "psycopg"}
+_READ_ONLY = re.compile("read.?only", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,8 +81,8 @@ class Query:
         earlier one once all rows are in it.
 
         Raises:
-            TableError: The database cannot be reached or refuses the query, two columns have the same name, or a
-                value is none that a cell can hold.
+            SourceFailed: The database cannot be reached, or breaks off.
+            TableError: It refuses the query, two columns have the same name, or a value is none that a cell can hold.
             ConfigError: What the URL asks for is not installed.
             OSError: The file cannot be written.
         """
@@ -102,13 +114,15 @@ class Query:
         batches, count = result.partitions(_BATCH), 0
         while True:
             # What a driver says of a value that it cannot read, quotes it.
-            with _told(f"{self.database} broke off after row {count:,}", url, quoting=True):
+            with _told(f"{self.database} broke off after row {count:,}", url, quoting=True, raising=SourceFailed):
                 batch = next(batches, ())
             if not batch:
                 return
             for row in batch:
                 count += 1
-                yield [text_of(value, name, count, self.decimal) for name, value in zip(names, row, strict=True)]
+                texts = (text_of(value, name, count, self.decimal) for name, value in zip(names, row, strict=True))
+                # Reading takes the apostrophe off again, and must not take off one of the database.
+                yield list(map(guarded, texts))
             from_thread.check_cancelled()
 
     @contextmanager
@@ -116,10 +130,10 @@ class Query:
         """A connection that only reads, as far as the database can be told so; what is done on it is taken back."""
         engine = self._engine(url)
         with ExitStack() as stack:
-            with _told(f"{self.database} cannot be reached", url):
+            with _told(f"{self.database} cannot be reached", url, raising=SourceFailed):
                 connection = stack.enter_context(engine.connect())
-                if url.get_backend_name() == "sqlite":
-                    connection.exec_driver_sql("PRAGMA query_only=ON")
+                if statement := _READS_ONLY.get(url.get_backend_name()):
+                    connection.exec_driver_sql(statement)
             yield connection.execution_options(
                 stream_results=True,
                 max_row_buffer=_BATCH,
@@ -138,10 +152,12 @@ class Query:
         try:
             engine = create_engine(url, poolclass=NullPool, logging_name=_LOGGER_NAME, hide_parameters=True)
         except ImportError as error:
-            msg = f"reading from {self.database} needs {error.name}, which is not installed"
+            missing = error.name or "a driver"
+            msg = f"reading from {self.database} needs {missing}, which is not installed{_instead_of(missing, url)}"
             raise ConfigError(msg) from None
         except (TypeError, ValueError, _sql_error()):
-            msg = f"--sql: {url.drivername} is no kind of database, or does not take these options"
+            hint = "; write postgresql instead" if url.get_backend_name() == "postgres" else ""
+            msg = f"--sql: {url.drivername} is no kind of database, or does not take these options{hint}"
             raise ConfigError(msg) from None
         if engine.dialect.is_async:
             msg = f"--sql: {url.drivername} is for asyncio; name another driver of this database, or none"
@@ -273,6 +289,14 @@ def _shown(url: URL) -> str:
     return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"
 
 
+def _instead_of(driver: str, url: URL) -> str:
+    """Which other driver there is, as the end of a sentence; empty where none is known."""
+    if (other := _OTHER_DRIVERS.get(driver)) is None:
+        return ""
+    found = importlib.util.find_spec(other) is not None
+    return f"; {'' if found else f'install {other} and '}write {url.get_backend_name()}+{other}:// in the URL"
+
+
 def _check_there(url: URL, shown: str) -> None:
     """Refuse a file that is not there: SQLite would make an empty one."""
     name = url.database or ":memory:"
@@ -283,25 +307,37 @@ def _check_there(url: URL, shown: str) -> None:
 
 
 @contextmanager
-def _told(what: str, url: URL, *, quoting: bool = False) -> Generator[None]:
+def _told(what: str, url: URL, *, quoting: bool = False, raising: type[TableError] = TableError) -> Generator[None]:
     """Let what goes wrong be a TableError that shows no value, no statement and nothing secret of the URL.
 
     Args:
         what: What went wrong, for people.
         url: Whose secrets are hidden.
         quoting: Whether the text of the driver may quote values.
+        raising: What is raised; where the connection broke, SourceFailed is.
     """
-    from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415 - an extra
 
     try:
         yield
-    except (OperationalError, ProgrammingError) as error:
-        said = "" if quoting else _hidden(str(error.orig).partition("\n")[0], url)
-        raise TableError(f"{what}: {said or type(error.orig).__name__}") from None
     except DBAPIError as error:
-        raise TableError(f"{what}: {type(error.orig).__name__}") from None
+        said = "" if quoting else _hidden(_first_line(error), url)
+        kind = SourceFailed if error.connection_invalidated else raising
+        raise kind(f"{what}: {said or type(error.orig).__name__}") from None
     except (SQLAlchemyError, OSError, TypeError, ValueError) as error:
-        raise TableError(f"{what}: {type(error).__name__}") from None
+        raise raising(f"{what}: {type(error).__name__}") from None
+
+
+def _first_line(error: DBAPIError) -> str:
+    """The first line of what a driver says; empty where it may be about values."""
+    from sqlalchemy.exc import NotSupportedError, OperationalError, ProgrammingError  # noqa: PLC0415 - an extra
+
+    # Drivers for MySQL put a number before the text.
+    texts = [said for said in getattr(error.orig, "args", ()) if isinstance(said, str)]
+    line = (texts[-1] if texts else str(error.orig)).partition("\n")[0]
+    # PostgreSQL refuses a write with an error that is otherwise for whatever a function raises.
+    about_the_query = isinstance(error, (OperationalError, ProgrammingError, NotSupportedError))
+    return line if about_the_query or _READ_ONLY.search(line) else ""
 
 
 def _hidden(text: str, url: URL) -> str:
@@ -312,6 +348,8 @@ def _hidden(text: str, url: URL) -> str:
 
 
 def _check_names(names: Sequence[str]) -> None:
+    if not names:
+        raise TableError("the query returns no column")
     bare = [name.strip() for name in names]
     problems = [f"column {place} has no name" for place, name in enumerate(bare, 1) if not name]
     problems += [

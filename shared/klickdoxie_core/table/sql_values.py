@@ -11,6 +11,11 @@ from typing import cast
 
 from klickdoxie_core.table.encoding import TableError
 
+# A column of one bit, which is what a boolean is there, comes from MySQL and MariaDB as a byte.
+_BITS = {b"\x00": "0", b"\x01": "1"}
+# Of several bits, or of a number in binary; only tabs and line breaks stand in texts.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_DATE = re.compile(r"0000-00-00(?:[ T]00:00:00(?:\.0+)?)?")
 # Databases write money with four decimals; the cents are kept.
 _ZEROS_BEHIND_CENTS = re.compile(r"(\.[0-9]{2}[0-9]*?)0+$")
 
@@ -28,14 +33,9 @@ def text_of(value: object, column: str, number: int, decimal: str = ".") -> str:
         TableError: No cell can hold such a value.
     """
     text = _text(value, decimal)
-    if text is None:
-        msg = (
-            f"row {number:,}: column {column!r} holds a value of the type {type(value).__name__}, which is no text, "
-            "number, date or time; let the query CAST it"
-        )
-        raise TableError(msg)
-    if "\0" in text or len(text) > csv.field_size_limit():
-        msg = f"row {number:,}: column {column!r} holds a NUL character, or more than {csv.field_size_limit():,} ones"
+    unfit = _no_text(value) if text is None else _no_cell(text)
+    if text is None or unfit:
+        msg = f"row {number:,}: column {column!r} holds {unfit}"
         raise TableError(msg)
     return text
 
@@ -62,20 +62,42 @@ def _text(value: object, decimal: str) -> str | None:
             text = _decoded(bytes(cast("bytes", value)))
         case _:
             text = None
-    return text
+    # MySQL lets a date be none that way, and some drivers hand it out as a text.
+    return "" if text and _NO_DATE.fullmatch(text) else text
 
 
-def _number(value: Decimal, decimal: str) -> str:
-    """All of its digits, never with an exponent."""
+def _no_text(value: object) -> str:
+    """What a value is that has no text."""
+    if isinstance(value, float | Decimal):
+        return f"{value}, which is no number that a field can hold; let the query leave it out, such as by NULLIF"
+    return f"a value of the type {type(value).__name__}, which is no text, number, date or time; let the query CAST it"
+
+
+def _no_cell(text: str) -> str:
+    """What keeps a text from being a cell; empty for one that can be."""
+    if "\0" in text:
+        return "a NUL character"
+    if len(text) > csv.field_size_limit():
+        return f"more than {csv.field_size_limit():,} characters"
+    return ""
+
+
+def _number(value: Decimal, decimal: str) -> str | None:
+    """All of its digits, never with an exponent; None for an infinite number, and for one that is not a number."""
+    if not value.is_finite():
+        return None
     digits = format(value, "f")
     return _ZEROS_BEHIND_CENTS.sub(r"\1", digits).replace(".", decimal) if "." in digits else digits
 
 
 def _decoded(data: bytes) -> str | None:
+    if data in _BITS:
+        return _BITS[data]
     try:
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         return None
+    return None if _CONTROL.search(text) else text
 
 
 def _is_encodable(text: str) -> bool:

@@ -5,6 +5,7 @@
 
 from klickdoxie_core.testing.assertions import (
     assert_applied_once,
+    assert_faults_met,
     assert_no_repeats,
     assert_not_called,
     fail,
@@ -12,4 +13,12 @@ from klickdoxie_core.testing.assertions import (
 )
 from klickdoxie_core.testing.frozen_clock import FrozenClock
 
-__all__ = ["FrozenClock", "assert_applied_once", "assert_no_repeats", "assert_not_called", "fail", "one_line"]
+__all__ = [
+    "FrozenClock",
+    "assert_applied_once",
+    "assert_faults_met",
+    "assert_no_repeats",
+    "assert_not_called",
+    "fail",
+    "one_line",
+]

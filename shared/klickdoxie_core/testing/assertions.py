@@ -69,9 +69,11 @@ def assert_no_repeats(box: SandboxBase, operations: Collection[str]) -> None:
 
     Raises:
         AssertionError: One was.
-        ValueError: The log has forgotten requests.
+        ValueError: There is no such operation, or the log has forgotten requests.
     """
     __tracebackhide__ = True
+    for operation in operations:
+        _check_operation(box, operation)
     alike = Counter(
         (received.operation, received.path, received.query, received.body)
         for received in _log(box, None)
@@ -83,6 +85,21 @@ def assert_no_repeats(box: SandboxBase, operations: Collection[str]) -> None:
     if beyond := +repeated:
         said = ", ".join(f"{operation!r} {_times(number)}" for operation, number in beyond.items())
         fail(box, f"the same request was carried out once more: {said}")
+
+
+def assert_faults_met(box: SandboxBase) -> None:
+    """Whatever was planned to go wrong has gone wrong: as often as planned, or at least once where that was not said.
+
+    Args:
+        box: The sandbox.
+
+    Raises:
+        AssertionError: A fault of `fail` or `drop` is left.
+    """
+    __tracebackhide__ = True
+    if unmet := box.unmet_faults:
+        said = [f"{fault.operation or 'any request'!r} ({_times(fault.happened)})" for fault in unmet]
+        fail(box, f"planned faults have not happened, or not as often as planned: {one_line(said)}")
 
 
 def fail(box: SandboxBase, text: str) -> NoReturn:
@@ -110,11 +127,16 @@ def _history(box: SandboxBase) -> str:
     return "\n".join(["what reached the sandbox:", *said])
 
 
-def _log(box: SandboxBase, operation: str | None) -> Sequence[Received]:
-    if operation is not None and operation not in box.operations:
+def _check_operation(box: SandboxBase, operation: str) -> None:
+    if operation not in box.operations:
         close = difflib.get_close_matches(operation, box.operations, n=3, cutoff=0.4)
         msg = f"there is no operation {operation!r}; close to it: {one_line([repr(name) for name in close])}"
         raise ValueError(msg)
+
+
+def _log(box: SandboxBase, operation: str | None) -> Sequence[Received]:
+    if operation is not None:
+        _check_operation(box, operation)
     if box.count() > len(box.requests):
         msg = f"the log has the latest {len(box.requests)} of {box.count()} requests; ask box.count(…) instead"
         raise ValueError(msg)

@@ -13,6 +13,7 @@ import anyio
 
 from klickdoxie_core.wire.base import Failure, WireFailure
 from klickdoxie_core.wire.outgoing import Outgoing
+from klickdoxie_core.wire.reasons import unconnected, why_rejected
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 _INVALID = (ValueError, aiohttp.NonHttpUrlClientError)
+# With a proxy: it is the proxy that there is no connection to.
+_UNREACHED = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError, aiohttp.ConnectionTimeoutError)
 _NEVER_SENT = (*_INVALID, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -49,7 +52,7 @@ class Attempt:
         sent: Whether the request was written to a connection.
     """
 
-    __slots__ = ("_connections", "_headers", "_kept", "_protocol", "_transport", "sent", "spoke")
+    __slots__ = ("_connections", "_headers", "_kept", "_protocol", "_proxy", "_transport", "sent", "spoke")
 
     def __init__(self, connections: Connections, headers: Mapping[str, str]) -> None:
         self.spoke = False
@@ -57,12 +60,15 @@ class Attempt:
         self._connections = connections
         self._headers = headers
         self._kept = False
+        self._proxy = ""
         self._protocol: ResponseHandler | None = None
         self._transport: asyncio.Transport | None = None
 
     async def __call__(self, request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
         """Let the request go through aiohttp, at the most once."""
         self.spoke = True
+        if request.proxy is not None:
+            self._proxy = f"{request.proxy.host}:{request.proxy.port}"
         headers = request.headers
         headers.pop("User-Agent", None)  # aiohttp's own, and so is the type of the body
         headers.pop("Content-Type", None)
@@ -118,14 +124,12 @@ class Attempt:
             # Only the class: the text may quote what the server sent.
             return WireFailure(Failure.INTERRUPTED, sent=True, detail=type(error).__name__)
         if isinstance(error, _CERTIFICATE):
-            return WireFailure(Failure.CERTIFICATE, sent=False)
+            return WireFailure(Failure.CERTIFICATE, sent=False, detail=why_rejected(error))
         if isinstance(error, _INVALID):
             return WireFailure(Failure.INVALID, sent=False)
         if self._connections.session.closed:
             return WireFailure(Failure.CLOSED, sent=False)
-        from klickdoxie_core.wire.reasons import why_unconnected  # noqa: PLC0415 - needed only here
-
-        return WireFailure(Failure.CONNECT, sent=False, detail=why_unconnected(error))
+        return unconnected(error, self._proxy, reached=not isinstance(error, _UNREACHED))
 
 
 class WatchedRequest(aiohttp.ClientRequest):

@@ -19,6 +19,7 @@ from klickdoxie_core.wire.base import Failure, Opened, Request, Response, WireFa
 from klickdoxie_core.wire.body import check_length, is_too_long, unpacked, was_left
 from klickdoxie_core.wire.deadlines import Deadlines
 from klickdoxie_core.wire.outgoing import Outgoing
+from klickdoxie_core.wire.reasons import is_of_another_loop
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
@@ -92,7 +93,8 @@ class AiohttpWire:
                 raise
             raise WireFailure(Failure.TIMEOUT, sent=attempt.may_have_left) from None
         except asyncio.CancelledError:
-            if limit.cancelled:
+            # A cancellation may have been asked for before the call began, and only arrive in it: by Ctrl-C for one.
+            if limit.cancelled or not connections.session.closed:
                 raise
             # Nobody has cancelled this call: its connector was closed.
             raise WireFailure(Failure.CLOSED, sent=attempt.may_have_left) from None
@@ -259,8 +261,10 @@ async def _exchange(
             raise
     except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
         raise attempt.failure(error) from None
-    except RuntimeError:
-        # aiohttp says so in plain words only: a closed session, or one whose event loop is gone.
+    except RuntimeError as error:
+        # aiohttp says so in plain words only, and so may a connector of the caller's.
+        if not (session.closed or is_of_another_loop(error)):
+            raise
         raise WireFailure(Failure.CLOSED, sent=attempt.may_have_left) from None
     finally:
         attempt.hang_up(if_closing=True)

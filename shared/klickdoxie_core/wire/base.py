@@ -64,6 +64,7 @@ class Failure(enum.Enum):
 
     CONNECT = "no connection could be made"
     CERTIFICATE = "the server's certificate was not accepted"
+    PROXY = "the proxy wants no connection to be made"
     INVALID = "the request could not be put on the wire"
     CLOSED = "the HTTP client is closed"
     TIMEOUT = "the attempt took longer than its timeout"
@@ -73,14 +74,20 @@ class Failure(enum.Enum):
 
 
 class WireFailure(Exception):
-    """No usable answer. `sent` is False only where the request provably never left; `detail` is safe to show."""
+    """No usable answer. `sent` is False only where the request provably never left; `detail` is safe to show.
 
-    def __init__(self, failure: Failure, *, sent: bool, detail: str = "", status: int | None = None) -> None:
-        super().__init__(failure, sent, detail, status)
+    `proxy` is the host and port of the proxy that could not be reached, if it was one.
+    """
+
+    def __init__(
+        self, failure: Failure, *, sent: bool, detail: str = "", status: int | None = None, proxy: str = ""
+    ) -> None:
+        super().__init__(failure, sent, detail, status, proxy)
         self.failure = failure
         self.sent = sent
         self.detail = detail
         self.status = status
+        self.proxy = proxy
 
 
 class Wire(Protocol):

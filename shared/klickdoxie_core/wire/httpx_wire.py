@@ -22,6 +22,7 @@ from klickdoxie_core.wire.own_client import OwnClient
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, where the attempt's own timeout is not shorter."""
 
+_PORTS = {"http": 80, "https": 443}
 _QUEUE_SHARE = 0.9
 _MOST_PIECES_LEFT = 1024
 
@@ -71,7 +72,7 @@ class HttpxWire:
         if self._client.is_closed:
             raise WireFailure(Failure.CLOSED, sent=False)
         body = _outgoing(request)
-        exchange = partial(self._guarded, trace, partial(self._send, self._build(request, body, trace), request, read))
+        exchange = partial(self._guarded, trace, partial(self._send, request, body, trace, read))
         with anyio.move_on_after(request.timeout):
             return await self._alone(partial(_feed, body, exchange) if isinstance(body, Outgoing) else exchange)
         raise WireFailure(Failure.TIMEOUT, sent=trace.may_have_left)
@@ -99,6 +100,10 @@ class HttpxWire:
             raise WireFailure(Failure.INVALID, sent=False) from None
         except UnicodeError:
             raise WireFailure(Failure.INVALID, sent=False, detail="the host or a header cannot be encoded") from None
+        if not self._owned:
+            # Parameters that the given client brings would take the place of ours.
+            built.url = self._library.URL(request.url)
+        trace.destination = _place(built.url)
         if "cookie" not in map(str.lower, request.headers):
             # A jar that the given client brings must not speak for us.
             built.headers.pop("cookie", None)
@@ -123,11 +128,18 @@ class HttpxWire:
             anyio.BrokenResourceError,
         ) as error:
             raise self._failure(error, trace) from None
-        except (anyio.ClosedResourceError, RuntimeError):
-            # httpx says so in plain words only: a closed client, or one whose event loop is gone.
+        except anyio.ClosedResourceError:
+            raise WireFailure(Failure.CLOSED, sent=trace.may_have_left) from None
+        except RuntimeError as error:
+            from klickdoxie_core.wire.reasons import is_of_another_loop  # noqa: PLC0415 - needed only here
+
+            # httpx says so in plain words only, and so does whoever made a transport, an application or a hook.
+            if not (self._client.is_closed or is_of_another_loop(error)):
+                raise
             raise WireFailure(Failure.CLOSED, sent=trace.may_have_left) from None
 
-    async def _send(self, built: httpx.Request, request: Request, read: _Read[R]) -> R:
+    async def _send(self, request: Request, body: bytes | Outgoing | None, trace: _Trace, read: _Read[R]) -> R:
+        built = self._build(request, body, trace)
         # An auth that does nothing; None would still take a user name out of the URL.
         auth = self._library.Auth()
         response = await self._client.send(built, stream=True, auth=auth, follow_redirects=False)
@@ -135,12 +147,12 @@ class HttpxWire:
 
     def _failure(self, error: Exception, trace: _Trace) -> WireFailure:
         sent = trace.sent or not (trace.spoke or isinstance(error, self._never_sent()))
-        if not sent and _is_certificate(error):
-            return WireFailure(Failure.CERTIFICATE, sent=False)
         if not sent:
-            from klickdoxie_core.wire.reasons import why_unconnected  # noqa: PLC0415 - needed only here
+            from klickdoxie_core.wire.reasons import unconnected, why_rejected  # noqa: PLC0415 - needed only here
 
-            return WireFailure(Failure.CONNECT, sent=False, detail=why_unconnected(error))
+            if _is_certificate(error):
+                return WireFailure(Failure.CERTIFICATE, sent=False, detail=why_rejected(error))
+            return unconnected(error, trace.proxy, reached=trace.connected)
         # httpx fails over a Location that is no URL, but the answer as such is known.
         status = trace.status if 300 <= trace.status < 400 else None
         # Only the class: the text may quote what the server sent.
@@ -205,11 +217,14 @@ class _Trace:
         spoke: Whether the transport traces at all; a mocked one does not, whichever pool it stands in for.
         sent: Whether the headers were started.
         status: Of the answer, once its headers were read; 0 until then.
+        destination: Host and port of the service.
     """
 
-    __slots__ = ("_tcp", "sent", "spoke", "status")
+    __slots__ = ("_tcp", "_to", "destination", "sent", "spoke", "status")
 
     def __init__(self) -> None:
+        self.destination = ""
+        self._to = ""
         self.spoke = False
         self.sent = False
         self.status = 0
@@ -219,6 +234,16 @@ class _Trace:
     def may_have_left(self) -> bool:
         """Whether the request is sent for all that is known; silence proves nothing."""
         return self.sent or not self.spoke
+
+    @property
+    def connected(self) -> bool:
+        """Whether there was a connection, to the service or to a proxy."""
+        return self._tcp is not None
+
+    @property
+    def proxy(self) -> str:
+        """Host and port of the proxy on the way; empty where there is none."""
+        return "" if self._to == self.destination else self._to
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.spoke = True
@@ -230,6 +255,8 @@ class _Trace:
                 if event.startswith("http11."):
                     # Version, status, reason, headers.
                     self.status = info["return_value"][1]
+            case "connect_tcp.started":
+                self._to = f"{info['host']}:{info['port']}"
             case "connect_tcp.complete":
                 self._tcp = info.get("return_value")
                 await self._last_exit()
@@ -253,6 +280,10 @@ class _Trace:
         if self._tcp is not None:
             with anyio.CancelScope(shield=True):
                 await self._tcp.aclose()
+
+
+def _place(url: httpx.URL) -> str:
+    return f"{url.raw_host.decode('ascii')}:{url.port or _PORTS.get(url.scheme)}"
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:

@@ -133,6 +133,20 @@ async def test_a_callable_may_tell_how_long_its_token_holds() -> None:
     assert "abc" not in repr(Token(value="abc"))
 
 
+@pytest.mark.parametrize("given", [None, 5, b"abc", Secret("abc"), Token(value=cast("Any", None)), ""], ids=repr)
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_a_callable_returns_is_a_token(given: Any, *, is_async: bool) -> None:
+    """Anything else is refused by the name of the argument, and nothing is sent."""
+
+    async def source() -> Any:
+        return given
+
+    client = Client(ScriptedWire(), {"admin": Bearer(source if is_async else lambda: given)})
+    caught = await failure_of(client.run(THING))
+    assert type(caught) is ArgumentError
+    assert "token must be" in str(caught)
+
+
 async def test_what_a_callable_raises_comes_out() -> None:
     """The caller's own exception is the caller's, and the next call asks again."""
 
@@ -297,6 +311,7 @@ async def test_a_refused_client_is_not_tried_again_at_once(status: int, error: t
     [
         *({"token_url": url} for url in ("", "/token", "ftp://a.example/t", "https://", "https://u@a.example/t")),
         {"token_url": f"{TOKEN_URL}?key=geheim"},
+        {"token_url": "https://login.example.com/{tenant}/token"},
         {"client_id": ""},
         {"client_secret": ""},
         {"client_id": "a\r\nb"},

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -14,6 +15,7 @@ from klickdoxie_core import Call, Clock, Effect, Grant, Limit, Scheme, recording
 from klickdoxie_core.auth.scheme import Run
 from klickdoxie_core.call import Stream
 from klickdoxie_core.errors import (
+    ConfigError,
     ConnectFailed,
     DeadlineExceeded,
     DecodeError,
@@ -228,6 +230,43 @@ async def test_a_success_ends_the_memory_of_a_forbidden_place() -> None:
     assert service.logins == 3
 
 
+async def test_a_fresh_credential_that_was_refused_is_remembered_at_that_place() -> None:
+    """It grows older than the shortest age, and the place says no for a minute all the same."""
+    client = Service().client()
+    lease, place = client.lease(), "/admin"
+    held = await lease.renew(await lease.get())
+    for seconds, worth in ((5, False), (10, False), (49.5, False), (0.5, True)):
+        client.time.time += seconds
+        assert lease.worth_renewing(held, place) is worth
+
+
+async def test_a_credential_that_was_replaced_is_worth_its_successor() -> None:
+    """A late refusal of the old one says nothing about the new one, even where that was refused."""
+    lease = Service().client().lease()
+    old = await lease.get()
+    new = await lease.renew(old)
+    lease.forbidden("/admin")
+    assert [lease.worth_renewing(held, "/admin") for held in (old, new)] == [True, False]
+
+
+async def test_forbidden_places_are_not_remembered_without_end() -> None:
+    """Paths that anybody calls may be many; the oldest is forgotten first."""
+    lease = Service().client().lease()
+    held = await lease.get()
+    for number in range(1001):
+        lease.forbidden(f"/thing/{number}")
+    assert [lease.worth_renewing(held, f"/thing/{number}") for number in (0, 1, 1000)] == [True, False, False]
+
+
+async def test_places_where_it_worked_are_not_remembered_without_end() -> None:
+    """Raw calls have a place each; a client that runs for months must not grow with them."""
+    lease = Service().client().lease()
+    held = await lease.get()
+    for number in range(1001):
+        lease.accepted(held, f"/thing/{number}")
+    assert held.places == {f"/thing/{number}" for number in range(1000)}
+
+
 @pytest.mark.parametrize(("age", "logins"), [(9.9, 2), (10.0, 3)])
 async def test_a_fresh_credential_that_never_worked_is_not_replaced(age: float, logins: int) -> None:
     """A refusal of a credential that was just renewed is about what it permits."""
@@ -343,7 +382,7 @@ async def test_what_a_refusal_holds_back_was_not_sent() -> None:
     """The error says so, counts no attempt, and tells when the next login may be tried."""
     client = Service(answer(401)).client()
     first = await failure_of(client.run(THING))
-    assert (first.attempts, first.retry_after) == (1, None)
+    assert (first.attempts, first.retry_after) == (1, 60)
     client.time.time += 11.5
     caught = await failure_of(client.run(THING))
     assert (type(caught), caught.status, caught.attempts, caught.retry_after) == (Unauthorized, 401, 0, 49)
@@ -409,3 +448,40 @@ async def test_waiting_for_a_login_counts_against_the_deadline() -> None:
     assert (type(caught), caught.maybe_applied, caught.attempts) == (DeadlineExceeded, False, 0)
     assert "waiting for a login" in str(caught)
     assert (service.logins, service.seen) == (1, ["key-1"])
+
+
+async def test_a_call_beside_the_closing_does_not_log_in_again() -> None:
+    """It would open a session that nobody ends."""
+    service = Service()
+    client = service.client()
+    await client.run(THING)
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.aclose)
+        await settle(2)
+        caught = await failure_of(client.run(THING))
+    assert type(caught) is ConfigError
+    assert "closed" in str(caught)
+    assert (service.logins, len(service.sent_to("/logout"))) == (1, 1)
+
+
+async def test_a_login_under_way_is_ended_by_the_closing() -> None:
+    """Its session is known as soon as it is answered, and then logged out."""
+    service = Service()
+    client = service.client()
+    async with anyio.create_task_group() as group:
+        group.start_soon(gathered, lambda _: client.run(THING), 3)
+        with anyio.fail_after(5):
+            while not service.under_way:
+                await anyio.lowlevel.checkpoint()
+        assert service.logins == 0
+        await client.aclose()
+    assert (service.logins, service.closed) == (1, 1)
+    assert [request.headers["x-key"] for request in service.sent_to("/logout")] == ["key-1"]
+
+
+async def test_a_forced_login_asks_again_after_trouble() -> None:
+    """Whoever forces a login has not waited through an earlier one, and does not get its error."""
+    service = Service(unsent(), unsent(), unsent())
+    lease = service.client().lease()
+    assert type(await failure_of(lease.get())) is ConnectFailed
+    assert (await lease.force()).credential == "key-4"

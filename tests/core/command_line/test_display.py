@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -66,6 +67,32 @@ def test_a_terminal_gets_a_bar() -> None:
     bar.close()
     assert "30/2000" in stream.getvalue()
     assert "2 failed" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        (progress(1400, ok=1388, failed=12, rate=100.0, left=6.0), "1400/2000 1,388 ok, 12 failed, 100/s, 0…"),
+        (progress(1401, total=None), "━ 1401/? 1,401 ok"),
+    ],
+)
+def test_on_a_narrow_terminal_the_bar_gives_way(monkeypatch: pytest.MonkeyPatch, figures: Progress, shown: str) -> None:
+    """The figures are what one looks for."""
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    bar = command_line.display_on(stream)
+    bar(figures)
+    bar.close()
+    assert shown in re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", stream.getvalue())
+
+
+def test_a_bar_tells_brackets_as_they_stand() -> None:
+    """An error may name a path or a field in brackets: they are no markup, and break nothing."""
+    stream = Terminal()
+    bar = command_line.display_on(stream)
+    bar(progress(0, paused="[/tag] [b]"))
+    bar.close()
+    assert "waiting: [/tag] [b]" in stream.getvalue()
 
 
 def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
+import os
 import signal
 import socket
 import sys
@@ -19,14 +21,17 @@ from klickdoxie_core import command_line
 from klickdoxie_core.errors import (
     ArgumentError,
     ConfigError,
+    ConnectFailed,
     Forbidden,
     Interrupted,
     JobStopped,
     JournalError,
+    NotFound,
     SdkError,
     Unauthorized,
 )
 from klickdoxie_core.sandbox import Answer, Inbound, Route, SandboxBase
+from klickdoxie_core.table import SourceFailed, TableError
 
 
 class Enough(Exception):
@@ -61,15 +66,55 @@ def test_a_command_decides_about_its_exit_code(capsys: pytest.CaptureFixture[str
         (Forbidden("kaputt"), 3),
         (ConfigError("kaputt"), 2),
         (ArgumentError("kaputt"), 2),
+        (TableError("kaputt"), 2),
         (OSError("kaputt"), 2),
-        (Interrupted("kaputt"), 1),
-        (SdkError("kaputt"), 1),
+        (FileNotFoundError(errno.ENOENT, "kaputt"), 2),
+        (OSError(errno.ENOSPC, "kaputt"), 5),
+        (SourceFailed("kaputt"), 5),
+        (ConnectFailed("kaputt"), 5),
+        (NotFound("kaputt"), 5),
+        (SdkError("kaputt"), 5),
     ],
 )
 def test_an_error_has_an_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     """What happened is told on standard error, without a traceback."""
     assert command_line.run(parser(error), ["x"]) == code
-    assert capsys.readouterr().err == "dienst: kaputt\n"
+    assert capsys.readouterr().err == f"dienst: {error}\n"
+    assert "kaputt" in str(error)
+
+
+def closed_pipe() -> io.TextIOWrapper:
+    """A stream that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    return open(write, "w", encoding="utf-8")  # noqa: PTH123 - there is no path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(0, 141), (BrokenPipeError(errno.EPIPE, "x"), 141), (SdkError("kaputt"), 5)]
+)
+def test_a_pipe_that_nobody_reads_ends_it_silently(
+    monkeypatch: pytest.MonkeyPatch, outcome: int | Exception, code: int
+) -> None:
+    """With the code of a program that the signal ends; nothing is left that the interpreter would stumble over."""
+    with closed_pipe() as out, closed_pipe() as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        assert command_line.run(parser(outcome), ["x"]) == code
+        out.flush()
+        err.flush()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_full_disk_is_found_out_before_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left in the buffer is written while the exit code can still say that it was not."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert command_line.run(parser(), ["x"]) == 5
+    assert "No space left" in capsys.readouterr().err
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:
@@ -135,7 +180,7 @@ def test_a_console_that_cannot_show_a_name_ends_nothing(monkeypatch: pytest.Monk
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2)]
     monkeypatch.setattr(sys, "stdout", streams[0])
     monkeypatch.setattr(sys, "stderr", streams[1])
-    assert command_line.run(parser(SdkError("Blüte")), ["Größe"]) == 1
+    assert command_line.run(parser(SdkError("Blüte")), ["Größe"]) == 5
     for stream in streams:
         stream.seek(0)
     assert [stream.read() for stream in streams] == ["Gr??e\n", "dienst: Bl?te\n"]
@@ -214,10 +259,11 @@ def test_a_job_that_stopped_can_be_resumed(cause: Exception | None, code: int) -
 def test_the_first_signal_stops_in_good_order(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     """The second one would find what was there before, as does everything after the job."""
     stopped: list[bool] = []
-    before = signal.getsignal(number)
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in both}
     with command_line.stopped_by_signal(lambda: stopped.append(True)):
         signal.raise_signal(number)
-        assert signal.getsignal(number) is before
-    assert signal.getsignal(number) is before
+        assert signal.getsignal(number) is before[number]
+    assert {each: signal.getsignal(each) for each in both} == before
     assert stopped == [True]
     assert "once more breaks off" in capfd.readouterr().err

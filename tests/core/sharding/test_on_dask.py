@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -37,7 +38,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def client() -> AsyncIterator[Client]:
     """A cluster of two processes, which starts a new one for each that is killed."""
-    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
+    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
     async with (
         LocalCluster(**options, asynchronous=True, silence_logs=logging.CRITICAL) as cluster,
         Client(cluster, asynchronous=True) as client,
@@ -196,6 +197,15 @@ async def test_a_cluster_can_be_named_by_its_address(client: Client, service: Se
         assert [total_of(report.counts) async for report in reports] == [{"done": 4}]
 
 
+async def test_a_scheduler_that_nobody_finds_is_named(free_tcp_port: int) -> None:
+    """As with any other connection that cannot be made."""
+    address = f"tcp://127.0.0.1:{free_tcp_port}"
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "200ms"})
+    with soon, pytest.raises(ConnectFailed, match=f"no scheduler of dask answers at {address}"):
+        async with run_on_dask([Shard(number=1, of=1, items=1, journal="x", work="x:x")], address):
+            pass
+
+
 class Done:
     """A future that is there already."""
 
@@ -236,6 +246,27 @@ async def test_shards_that_never_find_a_foreman() -> None:
             await anext(reports)
     async with run_on_dask([], given) as reports:
         assert [report async for report in reports] == []
+
+
+class Closing(Scattered):
+    """A cluster that is closed before the block is left."""
+
+    def submit(self, function: Any, *args: Any, **options: Any) -> Done:
+        """What can be had, and not be given back."""
+        return Kept(function(*args) if options.get("actor") else ShardReport(number=1))
+
+
+class Kept(Done):
+    async def cancel(self) -> None:
+        """There is nobody to tell."""
+        raise OSError("the client is closed")
+
+
+async def test_a_cluster_that_is_gone_is_no_error_of_a_job_that_is_done() -> None:
+    """What cannot be given back to it any more is gone with it."""
+    given: Any = Closing()
+    async with run_on_dask([Shard(number=1, of=1, items=1, journal="x", work="x:x")], given) as reports:
+        assert [report.number async for report in reports] == [1]
 
 
 class NotAsynchronous:

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from klickdoxie_core import Limit
+from klickdoxie_core import ArgumentError, Limit
 from klickdoxie_core.limiter import Limiter
+from klickdoxie_core.sharding import Foreman
 from klickdoxie_core.sharding.permits import Bucket, Lease, SharedPermits
-from tests.core.support import CANCELLATIONS, FakeClock, cancelled_while_waiting
+from tests.core.support import CANCELLATIONS, FakeClock, cancelled_while_waiting, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +62,13 @@ def test_a_lease_is_for_half_a_second_or_fifty(rate: float, size: int) -> None:
     assert leases[0].interval == pytest.approx(1 / rate)
 
 
+@pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf")])
+def test_a_rate_is_a_number_above_zero(rate: float) -> None:
+    """Below it time would run backwards, and nobody would wait; no bound is None."""
+    with pytest.raises(ArgumentError, match="rate must be a number above 0"):
+        Foreman(rate)
+
+
 @pytest.mark.parametrize("number", [1, 2, 5])
 async def test_all_processes_together_keep_the_rate(number: int) -> None:
     """However many there are, nothing goes out faster; what is lost is at most the end of each one's last lease."""
@@ -81,23 +89,37 @@ async def test_without_a_rate_nobody_waits() -> None:
     assert permits.take_wish() == 0.0
 
 
-async def test_a_pause_voids_what_was_given_out() -> None:
+@pytest.mark.parametrize("seconds", [5, 0.5])
+async def test_a_pause_voids_what_was_given_out(seconds: float) -> None:
     """After a pause the processes do not start together, each with what it had in hand."""
     time = FakeClock()
     bucket = Bucket(20, lambda: time.time)
     (first, one), (second, other) = processes(time, bucket, 2)
     assert len(await sent_at(time, [one, other], 2)) == 4
-    one.pause(5)
+    one.pause(seconds)
     await first.wait_for_wish()
     bucket.pause(first.take_wish())
     assert first.take_wish() == 0.0
-    assert bucket.paused() == 5
+    assert bucket.paused() == seconds
     second.hold(bucket.paused())
     paused_at = time.time
     sent = await sent_at(time, [one, other], 10)
-    assert sent[0] >= 5
+    assert sent[0] >= seconds
     assert sent[-1] - sent[0] >= 0.9
-    assert time.time - paused_at < 7
+    assert time.time - paused_at < seconds + 2
+
+
+def test_a_shorter_pause_ends_no_longer_one() -> None:
+    """Neither where it is shared out nor where it is asked for, and nobody's turn comes before its end."""
+    time = FakeClock()
+    bucket = Bucket(20, lambda: time.time)
+    permits = SharedPermits(asking(bucket), time.clock())
+    permits._receive(bucket.lease())
+    for seconds in (3.0, 1.0):
+        permits.pause(seconds)
+        bucket.pause(seconds)
+    assert not permits.take_nowait()
+    assert permits.take_wish() == bucket.paused() == bucket.lease().wait == 3.0
 
 
 def test_a_pause_that_is_told_again_is_the_same_pause() -> None:
@@ -160,6 +182,21 @@ async def test_the_first_to_wait_goes_first() -> None:
             group.start_soon(enter, number)
             await anyio.lowlevel.checkpoint()
     assert order == list(range(8))
+
+
+async def test_nobody_overtakes_who_waits() -> None:
+    """A permit that is there at once is for who has waited for it."""
+    time = FakeClock()
+    permits = SharedPermits(asking(Bucket(2, lambda: time.time)), time.clock())
+    permits._receive(Lease(permits=1, wait=0.5, interval=0.5))
+    time.stuck = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(permits.take)
+        await settle()
+        time.time += 0.5
+        assert not permits.take_nowait()
+        group.cancel_scope.cancel()
+    assert permits.take_nowait()
 
 
 async def test_nobody_waits_for_a_foreman_that_is_gone() -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from klickdoxie_core import Clock, ConfigError, Forbidden, JobStopped, Journal, JournalError, State
+from klickdoxie_core import ArgumentError, Clock, ConfigError, Forbidden, JobStopped, Journal, JournalError, State
 from klickdoxie_core.progress import Progress
 from klickdoxie_core.sharding import (
     Foreman,
@@ -163,6 +163,19 @@ async def test_an_error_that_would_stop_every_shard_is_raised(
     assert type(caught.value.__cause__) is (cause or type(None))
     assert jobs.CALLS.total() <= 1
     assert await merged(tmp_path) == {"pending": 9}
+
+
+async def test_what_is_no_error_of_ours_is_raised_by_its_shard(tmp_path: Path) -> None:
+    """As it is, and not reported: a cluster runs only those shards again that have raised something."""
+    (shard,) = await shards_of(tmp_path, ["Ä; Ö"], jobs.mistake, shards=1)
+    with pytest.raises(ZeroDivisionError):
+        await run_shard(shard, Foreman(None))
+
+
+async def test_at_once_is_named_by_its_own_name() -> None:
+    """Who has never heard of a concurrency is not told of one."""
+    with pytest.raises(ArgumentError, match="at_once must be a whole number from 1"):
+        await reports_of([], at_once=0)
 
 
 @BOTH
@@ -353,4 +366,23 @@ async def test_a_lease_that_fails_lets_the_calls_under_way_end() -> None:
     run = ShardRun(Shard(number=1, of=1, items=1, journal="x", work="x:x"), Exhausted(None), 1.0, Clock())
     assert run.limit.permits is not None
     await run.limit.permits.take()
-    assert run.lost
+    assert (run.lost, run.stopped) == (True, True)
+
+
+async def test_one_lease_that_fails_is_enough_to_end_a_shard(tmp_path: Path) -> None:
+    """One that can still be told how things are going shares out no rate: what is left is not sent without one."""
+
+    class Hiccup(Foreman):
+        leases = 0
+
+        async def lease(self) -> Lease:
+            self.leases += 1
+            if self.leases == 2:
+                raise OSError("connection refused")
+            return await super().lease()
+
+    (shard,) = await shards_of(tmp_path, map(str, range(9)), jobs.take_turns, shards=1, concurrency=1)
+    report = await run_shard(shard, Hiccup(2))
+    assert report.lost
+    # A lease of one, and the call that waited for the next one.
+    assert total_of(report.counts) == {"done": 2, "pending": 7}

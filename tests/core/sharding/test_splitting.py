@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +46,95 @@ async def test_items_are_listed_once_and_in_order(tmp_path: Path) -> None:
     assert [payload for payload, _ in await entries_of(tmp_path / "job.journal")] == rows
 
 
-async def test_a_list_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+async def source(items: Iterable[int], error: Exception | None = None) -> AsyncIterator[int]:
+    """Items that come one by one, and what happens after them."""
+    for number in items:
+        yield number
+    if error:
+        raise error
+
+
+@pytest.mark.parametrize("got", [700, 500])
+async def test_a_list_that_was_broken_off_goes_on(tmp_path: Path, got: int) -> None:
     """Whatever the source has raised, what it had handed out before is there once."""
-
-    async def source(numbers: int, error: Exception | None) -> AsyncIterator[int]:
-        for number in range(numbers):
-            yield number
-        if error:
-            raise error
-
     async with a_journal(tmp_path) as journal:
         with pytest.raises(OSError, match="gone"):
-            await enlist(journal, source(700, OSError("gone")))
-        assert total_of(await enlist(journal, source(900, None))) == {"pending": 900}
-        assert total_of(await enlist(journal, source(950, None))) == {"pending": 900}
+            await enlist(journal, source(range(got), OSError("gone")))
+        assert total_of(await enlist(journal, source(range(900)))) == {"pending": 900}
+        assert total_of(await enlist(journal, source(range(900)))) == {"pending": 900}
         assert [entry.payload async for entry in journal.entries()] == list(range(900))
+
+
+OTHERS: list[list[int]] = [
+    [],
+    [*range(500)],
+    [*range(1000)],
+    [*range(1201)],
+    [*range(1203)],
+    [*range(1300)],
+    [*range(2000)],
+    [*range(1201), -1],
+    [-1, *range(1, 1202)],
+]
+"""Fewer items, more, and others, than those from 0 to 1201."""
+
+
+@pytest.mark.parametrize("items", OTHERS, ids=range(len(OTHERS)))
+async def test_a_list_is_not_gone_on_with_from_other_items(tmp_path: Path, items: list[int]) -> None:
+    """A wrong file is told, and items that were added to the right one are not lost in silence."""
+    async with a_journal(tmp_path) as journal:
+        await enlist(journal, range(1202))
+        with pytest.raises(JournalError, match="was made from other items; give those that it was made from"):
+            await enlist(journal, source(items))
+        assert [entry.payload async for entry in journal.entries()] == list(range(1202))
+        assert total_of(await enlist(journal, range(1202))) == {"pending": 1202}
+
+
+async def test_a_list_is_not_gone_on_with_by_other_keys(tmp_path: Path) -> None:
+    """What is one item to the one is two to the other."""
+    async with a_journal(tmp_path) as journal:
+        await enlist(journal, ["ä", "Ä"])
+        with pytest.raises(JournalError, match="other items"):
+            await enlist(journal, ["ä", "Ä"], key=str.casefold)
+
+
+@pytest.mark.parametrize("items", [[], [-1, *range(1, 2000)], [*range(499)], [*range(999), -1], [*range(999)]])
+async def test_a_list_that_was_broken_off_is_not_gone_on_with_from_other_items(
+    tmp_path: Path, items: list[int]
+) -> None:
+    """It is no mixture of two sources."""
+    async with a_journal(tmp_path) as journal:
+        with pytest.raises(OSError, match="gone"):
+            await enlist(journal, source(range(1000), OSError("gone")))
+        with pytest.raises(JournalError, match="other items"):
+            await enlist(journal, items)
+        assert total_of(await enlist(journal, range(1001))) == {"pending": 1001}
+
+
+@pytest.mark.parametrize("method", ["claim", "add", "note"])
+async def test_a_list_can_be_broken_off_between_any_two_steps(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also within its last items, which are fewer; then more of them are other items."""
+    async with a_journal(tmp_path) as journal:
+        whole, calls = getattr(journal, method), 0
+
+        async def breaking_off(*args: Any, **values: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise OSError("gone")
+            return await whole(*args, **values)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, method, breaking_off)
+            with pytest.raises(OSError, match="gone"):
+                await enlist(journal, range(700))
+        if method != "note":
+            with pytest.raises(JournalError, match="other items"):
+                await enlist(journal, range(800))
+        assert total_of(await enlist(journal, range(700))) == {"pending": 700}
+        assert [entry.payload async for entry in journal.entries()] == list(range(700))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +144,7 @@ async def test_shards_share_the_items(tmp_path: Path, items: int, shards: int, s
     """Each item is in one shard; no shard is empty."""
     async with a_journal(tmp_path, mapping="abc") as journal:
         await enlist(journal, range(items))
+        await journal.note(tags={"Kunde": 7})
         made = await split(journal, tmp_path / "teile", shards=shards, work=WORK, options={"opt_in": 7})
         assert [(shard.number, shard.of, shard.items) for shard in made] == [
             (number, len(sizes), size) for number, size in enumerate(sizes, start=1)
@@ -78,6 +153,7 @@ async def test_shards_share_the_items(tmp_path: Path, items: int, shards: int, s
         for shard in made:
             async with reopened(shard.journal) as part:
                 assert (part.job, dict(part.facts)) == ("test", {"mapping": "abc"})
+                assert part.notes["tags"] == {"Kunde": 7}
                 seen += [entry.payload async for entry in part.entries(State.PENDING)]
         assert seen == list(range(items))
         assert total_of(await merge(journal)) == ({"pending": items} if items else {})
@@ -88,6 +164,7 @@ async def test_what_is_in_a_shard_is_not_sent_by_anybody_else(tmp_path: Path) ->
     """To a run of the job itself the items are in flight, as after a crash; only its owner reads their files."""
     async with a_journal(tmp_path) as journal:
         await enlist(journal, range(5))
+        await journal.settle("3", State.UNKNOWN)
         await split(journal, tmp_path / "teile", shards=1, work=WORK)
         assert total_of(await enlist(journal, range(5))) == {"in flight": 5}
     assert [mode_of(path) for path in (tmp_path / "teile", tmp_path / "teile" / "part-0001.journal")] == [0o700, 0o600]
@@ -201,7 +278,8 @@ async def test_leftovers_of_a_split_that_was_broken_off(tmp_path: Path) -> None:
         ({"concurrency": 0}, ArgumentError, "from 1"),
         ({"again": [State.DONE]}, ArgumentError, "State.FAILED and State.UNKNOWN only"),
         ({"work": "tests.core.sharding.jobs:nothing"}, ConfigError, "no function tests.core.sharding.jobs:nothing"),
-        ({"work": "no.such.module:work"}, ConfigError, "no function"),
+        ({"work": "no.such.module:work"}, ConfigError, "No module named 'no'"),
+        ({"work": ".jobs:count"}, ConfigError, "no function"),
         ({"work": "jobs"}, ConfigError, "package.module:function"),
         ({"work": lambda run: None}, ArgumentError, "top of a module"),
         ({"options": {"password": object()}}, ArgumentError, "no secrets and no live objects"),

@@ -25,7 +25,7 @@ def written(folder: Path, content: bytes) -> Path:
         ("Straße;Größe\n".encode("utf-8-sig"), "utf-8-sig"),
         ("Straße;Größe; 49 €; „so“\n".encode("cp1252"), "cp1252"),
         (b"cut within a character \xc3", "cp1252"),
-        (b"J\xf6rg\nJ\xc3\xb6rg\n", "cp1252"),
+        ("SÃO PAULO\nŠkoda; Tomáš; 5”; a…b; „Anna“; § 7; L’HAŸ\n".encode("cp1252"), "cp1252"),
         (b"", "utf-8"),
     ],
 )
@@ -54,8 +54,17 @@ def test_a_character_across_two_chunks_is_read_whole(tmp_path: Path, monkeypatch
         (b"a;b\n1;\x00\n", "NUL bytes"),
         (b"Name\nAnna\nJ\x81rg\n\x81\n", "line 3 "),
         (b"\xef\xbb\xbfName\nJ\xf6rg\n", "mark of UTF-8, but line 2 "),
-        ("Name\nJörg\nÄnne\n".encode() + b"S\xf8ren\n", "line 4 is not UTF-8, though most of the file is; .*--encod"),
-        ("Name\nJörg\nÁnne\n".encode() + b"Anna\nS\xf8ren\n\xe4\n" + "ö\n".encode(), "line 5 is not UTF-8"),
+        ("Name\nŁuka\nOndřej\n".encode() + b"S\xf8ren\n", "line 4 is not UTF-8, though most of the file is; .*--enc"),
+        (b"Name\nJ\xf6rg\n\xc4nne\nAnna\n" + "Jörg\n".encode(), "line 5 holds letters in UTF-8, line 2 .*--encoding"),
+        ("Name\nJörg".encode() + b" M\xfcller\n", "mixes encodings: line 2 .* line 2 .*--encoding"),
+        (b"Preis\n10 \x80\n" + "10 €\n".encode(), "mixes encodings: line 3 .* line 2 "),
+        (
+            "Name\nJörg\n".encode("cp850"),
+            "line 2 is neither UTF-8 nor, by its looks, Windows-1252; .*--encoding, .*cp850",
+        ),
+        ("Name\nB\nKäthe\n".encode("cp850"), "line 3 is neither UTF-8 nor, by"),
+        ("Name\nMüller\n".encode("mac_roman"), "line 2 is neither UTF-8 nor, by"),
+        ("Straße\n".encode("mac_roman"), "line 1 is neither UTF-8 nor, by .*mac_roman"),
     ],
 )
 def test_what_is_no_such_text_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
@@ -70,6 +79,15 @@ def test_a_given_encoding_is_checked(tmp_path: Path) -> None:
     assert check_encoding(path, "latin1") == "iso8859-1"
     with pytest.raises(TableError, match="not UTF-8"):
         check_encoding(path, "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "name"),
+    [("\ufeffGröße\n", "UTF8", "utf-8-sig"), ("Größe\n", "UTF8", "utf-8"), ("\ufeffa", "cp1252", "cp1252")],
+)
+def test_the_mark_of_utf8_is_no_part_of_the_text(tmp_path: Path, text: str, given: str, name: str) -> None:
+    """Who says UTF-8 need not know whether a spreadsheet has put its mark in front."""
+    assert check_encoding(written(tmp_path, text.encode()), given) == name
 
 
 @pytest.mark.parametrize("name", ["klingon", "rot13", "base64"])

@@ -63,6 +63,12 @@ def test_a_file_longer_than_the_sample_is_cut_right(tmp_path: Path) -> None:
     assert len(cells(tmp_path, "a;b;c\n" + rows)) == 3000
 
 
+def test_half_a_row_at_the_end_of_the_sample_decides_nothing(tmp_path: Path) -> None:
+    """What is cut off behind a comma speaks for the comma."""
+    rows = f"Müller, {'x' * 1000};Köln\n" * 100
+    assert cells(tmp_path, f"Name, Vorname;Ort\n{rows}")[0][1] == "Köln"
+
+
 @pytest.mark.parametrize(("given", "separator"), [("tab", "\t"), ("\\t", "\t"), ("#", "#")])
 def test_a_given_separator_wins(tmp_path: Path, given: str, separator: str) -> None:
     """A given separator is used, also one that is never guessed."""
@@ -93,9 +99,34 @@ def test_rows_know_their_line_behind_a_sep_line(tmp_path: Path) -> None:
     assert list(table.rows()) == [Row(3, ("1", "2"))]
 
 
+def test_only_the_first_line_tells_the_separator(tmp_path: Path) -> None:
+    """Behind it, and with more beside it, the same letters are what somebody has written."""
+    assert cells(tmp_path, "sep=;x\n1;2\nsep=;\n") == [("1", "2"), ("sep=", "")]
+
+
 def test_nothing_is_stripped(tmp_path: Path) -> None:
     """Blanks around a cell stay, without and within quotes."""
     assert cells(tmp_path, 'a;b\n x ;" y "\n') == [(" x ", " y ")]
+
+
+def test_the_guard_of_a_formula_goes_and_is_remembered(tmp_path: Path) -> None:
+    """A cell is what it was before somebody guarded it; whoever writes the row back has it as it stood."""
+    (row,) = open_table(written(tmp_path, "a;b;c\n'-x;''=1;'s ist\n")).rows()
+    assert (row.cells, row.written) == (("-x", "'=1", "'s ist"), ("'-x", "''=1", "'s ist"))
+
+
+def test_columns_at_the_end_without_a_name_may_be_empty(tmp_path: Path) -> None:
+    """A spreadsheet writes them, where something has stood once; what stands there makes its row too wide."""
+    table = open_table(written(tmp_path, "a;b;; \n1;2;;\n3;4\n5;; ;\n6;;;7\n8;9;;;\n10\n"))
+    assert table.header == ("a", "b")
+    assert [row.cells for row in table.rows()] == [
+        ("1", "2"),
+        ("3", "4"),
+        ("5", ""),
+        ("6", "", "", "7"),
+        ("8", "9", "", "", ""),
+        ("10",),
+    ]
 
 
 def test_a_row_of_another_width_keeps_its_cells(tmp_path: Path) -> None:
@@ -128,11 +159,13 @@ def test_the_columns_of_an_error_file_are_no_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "empty"),
+        ("", r"file\.csv: the file is empty"),
         ("\n\n", "empty"),
         ("a;;c\n", "column 2 has no name"),
+        (";;\n1;2;3\n", "column 1 has no name, column 2"),
         ("a;b; a;b\n", "'a', several columns are called 'b'"),
         ("anna@example.com;Anna\n", "must name the columns"),
+        ("Anna <anna@example.com>;Anna <anna@example.com>\n", "several columns"),
     ],
 )
 def test_a_header_must_name_each_column_once(tmp_path: Path, text: str, said: str) -> None:
@@ -150,7 +183,7 @@ def test_a_file_without_rows_has_a_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('a;b\n1;2\n3;"open\n5;6\n', "line 3: a quotation mark is opened and never closed"),
+        ('a;b\n1;2\n3;"open\n5;6\n', r"file\.csv: line 3: a quotation mark is opened and never closed"),
         ('a;b\n1;"' + "x\n" * 100_000 + '"\n', "line 2: field larger than field limit"),
         ("a;b\n1;" + "x" * (1 << 20), "line 2 is longer"),
     ],
@@ -195,7 +228,7 @@ def test_a_file_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     assert len(list(table.rows())) == 1
     path.write_text("a;b\n3;4\n")
     os.utime(path, ns=(1, 1))
-    with pytest.raises(TableError, match="changed"):
+    with pytest.raises(TableError, match=r"file\.csv: the file was changed"):
         list(table.rows())
 
 

@@ -26,7 +26,7 @@ def refuse(file: ErrorFile, row: Row) -> None:
 
 def test_rows_are_written_as_they_were_behind_our_columns(tmp_path: Path) -> None:
     """Separator, encoding, quotes and every cell stay; short and long rows keep their width."""
-    table = opened(tmp_path, 'Größe;"b;c"\r\n" 1 ";"x\r\ny ""z"""\r\n2\r\n3;4;€\r\n')
+    table = opened(tmp_path, 'Größe;"b;c"\r\n" 1 ";"x\r\ny ""z"""\r\n\'-2\r\n3;4;€\r\n\'-x;1\r\n')
     file = ErrorFile(tmp_path / "errors.csv", table)
     for row in table.rows():
         refuse(file, row)
@@ -34,9 +34,24 @@ def test_rows_are_written_as_they_were_behind_our_columns(tmp_path: Path) -> Non
     assert (tmp_path / "errors.csv").read_bytes().decode("cp1252") == (
         '_line;_state;_code;_reason;Größe;"b;c"\r\n'
         '2;failed;5;ungültig ? kaputt; 1 ;"x\r\ny ""z"""\r\n'
-        "4;failed;5;ungültig ? kaputt;2\r\n"
+        "4;failed;5;ungültig ? kaputt;'-2\r\n"
         "5;failed;5;ungültig ? kaputt;3;4;€\r\n"
+        "6;failed;5;ungültig ? kaputt;'-x;1\r\n"
     )
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1250"])
+def test_an_error_file_in_a_given_encoding_is_known_again(tmp_path: Path, encoding: str, named: bool) -> None:
+    """What has to be told of the input is as true of its error file."""
+    table = opened(tmp_path, "Größe;Imię ż\r\n1;2\r\n", encoding)
+    path = tmp_path / "errors.csv" if named else None
+    for earlier in (None, "replaced"):
+        file = ErrorFile(path, table)
+        file.check()
+        refuse(file, next(table.rows()))
+        assert file.close(complete=True)
+        assert file.earlier == earlier
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])

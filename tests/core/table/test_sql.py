@@ -24,7 +24,7 @@ import sqlalchemy
 from anyio import to_thread
 
 from klickdoxie_core import ConfigError
-from klickdoxie_core.table import TableError, sql
+from klickdoxie_core.table import SourceFailed, TableError, sql
 from klickdoxie_core.table.sql import Query, answered, given_query
 from klickdoxie_core.table.sql_values import text_of
 
@@ -165,6 +165,13 @@ async def test_each_column_has_a_name_of_its_own(columns: str, said: str) -> Non
         await rows_of(f"SELECT {columns}")
 
 
+async def test_a_result_without_columns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL knows such."""
+    monkeypatch.setattr(sqlalchemy.CursorResult, "keys", lambda _: [])
+    with pytest.raises(TableError, match="the query returns no column"):
+        await rows_of("SELECT 1")
+
+
 async def test_a_dot_in_a_name_stays() -> None:
     """It nests where payloads are made of rows."""
     assert await rows_of('SELECT 1 AS "kunde.name"') == [("kunde.name",), ("1",)]
@@ -193,6 +200,13 @@ async def test_a_dot_in_a_name_stays() -> None:
         (dt.datetime(2025, 12, 24, 18, 30, tzinfo=dt.UTC), "2025-12-24T18:30:00+00:00"),
         (dt.time(14, 30), "14:30:00"),
         (b"Gr\xc3\xb6\xc3\x9fe", "Größe"),
+        (b"a\tb\r\nc", "a\tb\r\nc"),
+        (b"\x01", "1"),
+        (bytearray(b"\x00"), "0"),
+        ("0000-00-00", ""),
+        ("0000-00-00 00:00:00", ""),
+        (b"0000-00-00 00:00:00.000", ""),
+        ("0000-00-001", "0000-00-001"),
         (memoryview(b"abc"), "abc"),
         (uuid.UUID(int=17), "00000000-0000-0000-0000-000000000011"),
     ],
@@ -210,8 +224,13 @@ def test_values_become_texts(value: object, text: str) -> None:
         ([CANARY], "of the type list"),
         ({CANARY: 1}, "of the type dict"),
         (dt.timedelta(hours=1), "of the type timedelta"),
-        (f"{CANARY}\0", "NUL character"),
-        (CANARY * 20_000, "more than 131,072 ones"),
+        (b"\x07", "of the type bytes"),
+        (f"{CANARY}\x7f".encode(), "of the type bytes"),
+        (float("nan"), "nan, which is no number"),
+        (float("-inf"), "-inf, which is no number"),
+        (Decimal("NaN"), "NaN, which is no number"),
+        (f"{CANARY}\0", "a NUL character$"),
+        (CANARY * 20_000, "more than 131,072 characters$"),
     ],
 )
 def test_what_no_cell_can_hold_is_refused(value: object, said: str) -> None:
@@ -269,7 +288,7 @@ def test_no_arguments_are_no_query() -> None:
     [
         (f"klingonisch://crm:{CANARY}@db/crm", "klingonisch is no kind of database"),
         (f"postgresql+nichts://crm:{CANARY}@db/crm", "postgresql.nichts is no kind of database"),
-        (f"mysql://crm:{CANARY}@db/crm", "needs MySQLdb, which is not installed"),
+        (f"postgres://crm:{CANARY}@db/crm", "postgres is no kind of database, .*; write postgresql instead"),
     ],
 )
 async def test_databases_that_cannot_be_read(url: str, said: str) -> None:
@@ -277,6 +296,25 @@ async def test_databases_that_cannot_be_read(url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         await rows_of("SELECT 1", url)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "missing", "there", "said"),
+    [
+        ("mysql://db/crm", "MySQLdb", True, r"needs MySQLdb, .*installed; write mysql\+pymysql:// in the URL$"),
+        ("mariadb://db/crm", "MySQLdb", False, r"installed; install pymysql and write mariadb\+pymysql:// in the URL$"),
+        ("postgresql+psycopg2://db/crm", "psycopg2", True, r"installed; write postgresql\+psycopg:// in the URL$"),
+        ("mssql://db/crm", "pyodbc", True, "needs pyodbc, which is not installed$"),
+    ],
+)
+async def test_a_driver_that_is_missing_may_have_a_substitute(
+    monkeypatch: pytest.MonkeyPatch, url: str, missing: str, there: bool, said: str
+) -> None:
+    """SQLAlchemy takes the one that is hard to install, where the URL names none."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: there or None)
+    with pytest.raises(ConfigError, match=said):
+        await rows_of("SELECT 1", url)
 
 
 async def test_a_driver_for_asyncio_is_no_driver_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,7 +364,7 @@ async def test_a_wrong_query_is_explained_without_being_quoted(text: str) -> Non
 async def test_a_value_that_cannot_be_read_is_not_quoted() -> None:
     """Drivers do, in their errors."""
     execute(f"INSERT INTO kunden VALUES (3, CAST(X'{(CANARY.encode() + b'_J' + bytes([0xF6])).hex()}' AS TEXT), 0)")
-    with pytest.raises(TableError, match=r"sqlite:///crm\.db broke off after row 0: OperationalError$") as caught:
+    with pytest.raises(SourceFailed, match=r"sqlite:///crm\.db broke off after row 0: OperationalError$") as caught:
         await rows_of("SELECT name FROM kunden")
     assert CANARY not in all_of(caught.value)
 
@@ -351,12 +389,42 @@ async def test_what_a_driver_says_of_a_connection_hides_the_url(said: str, conne
         raise sqlite3.OperationalError(f"FATAL: no way in with {said}\n{CANARY}")
 
     connect(refuse)
-    with pytest.raises(TableError, match=r"postgresql://db/crm cannot be reached: FATAL: no way in with \[hid") as e:
+    with pytest.raises(SourceFailed, match=r"postgresql://db/crm cannot be reached: FATAL: no way in with \[hid") as e:
         await rows_of("SELECT 1", "postgresql://crm:kanarien%2Fvogel@db/crm?odbc=UID%3DX%3BPWD%3Dzertifikat17")
     assert not any(part in str(e.value) for part in (said, CANARY))
 
 
-@pytest.mark.parametrize("error", [sqlite3.DataError(CANARY), sqlite3.InterfaceError(CANARY), OSError(CANARY)])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (sqlite3.OperationalError(1045, f"Access denied\n{CANARY}"), "Access denied"),
+        (sqlite3.NotSupportedError("no such cursor"), "no such cursor"),
+        (
+            sqlite3.InternalError("cannot execute DELETE in a read-only transaction"),
+            "cannot execute DELETE in a read-.*",
+        ),
+    ],
+)
+async def test_of_an_error_the_text_is_told(error: Exception, said: str, connect: Connect) -> None:
+    """Without the number that some drivers put before it; one line, where it is about the query."""
+
+    def refuse() -> None:
+        raise error
+
+    connect(refuse)
+    with pytest.raises(SourceFailed, match=f"mysql://db/crm cannot be reached: {said}$"):
+        await rows_of("SELECT 1", "mysql://db/crm")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.DataError(CANARY),
+        sqlite3.InterfaceError(CANARY),
+        sqlite3.InternalError(CANARY),
+        OSError(CANARY),
+    ],
+)
 async def test_other_errors_have_a_name_only(error: Exception, connect: Connect) -> None:
     """Their texts are about values."""
 
@@ -372,6 +440,49 @@ async def test_any_database_may_answer(connect: Connect) -> None:
     """What is done for SQLite alone is left out elsewhere."""
     connect(partial(sqlite3.connect, "crm.db", check_same_thread=False))
     assert await rows_of("SELECT id FROM kunden WHERE id = 1", "postgresql://db/crm") == [("id",), ("1",)]
+
+
+class MySQL(sqlite3.Connection):
+    """Takes one statement of MySQL for what it means to SQLite."""
+
+    def cursor(self, *_: Any) -> sqlite3.Cursor:
+        """A cursor that does so."""
+        return super().cursor(MySQLCursor)
+
+
+class MySQLCursor(sqlite3.Cursor):
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """Carry out a statement."""
+        return super().execute(statement.replace("START TRANSACTION READ ONLY", "PRAGMA query_only=ON"), *values)
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+async def test_mysql_is_told_that_nothing_but_reading_is_meant(kind: str, connect: Connect) -> None:
+    """It takes back what it can, and there are tables where it cannot."""
+    connect(partial(sqlite3.connect, "crm.db", check_same_thread=False, factory=MySQL))
+    url = f"{kind}+pymysql://db/crm"
+    assert await rows_of("SELECT id FROM kunden WHERE id = 1", url) == [("id",), ("1",)]
+    with pytest.raises(TableError, match=rf"{kind}://db/crm refuses the query: attempt to write a readonly database"):
+        await rows_of("WITH x AS (SELECT 1 AS n) DELETE FROM kunden WHERE id IN (SELECT n FROM x) RETURNING id", url)
+
+
+async def test_a_connection_that_breaks_is_no_wrong_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later, the same command may work."""
+    dialect = sqlalchemy.create_engine("sqlite://").dialect
+    monkeypatch.setattr(type(dialect), "is_disconnect", lambda *_: True)
+    with pytest.raises(SourceFailed, match="refuses the query: no such column"):
+        await rows_of("SELECT nichts FROM kunden")
+
+
+async def test_an_apostrophe_of_the_database_stays() -> None:
+    """The file of the rows guards formulas as every table does, and reading takes the guard off."""
+    texts = ("-x", "'-x", "'s ist", "-12,50")
+    with closing(sqlite3.connect("crm.db")) as connection:
+        connection.execute("CREATE TABLE texte (a, b, c, d)")
+        connection.execute("INSERT INTO texte VALUES (?, ?, ?, ?)", texts)
+        connection.commit()
+    async with answered(asked("SELECT * FROM texte"), None) as table:
+        assert [(row.cells, row.written[:2]) for row in table.rows()] == [(texts, ("'-x", "''-x"))]
 
 
 async def test_no_log_tells_of_rows_or_statements(caplog: pytest.LogCaptureFixture) -> None:

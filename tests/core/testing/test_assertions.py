@@ -7,7 +7,13 @@ import pytest
 
 from klickdoxie_core import sandbox
 from klickdoxie_core.sandbox import Answer, Inbound, Route, SandboxBase
-from klickdoxie_core.testing import assert_applied_once, assert_no_repeats, assert_not_called, one_line
+from klickdoxie_core.testing import (
+    assert_applied_once,
+    assert_faults_met,
+    assert_no_repeats,
+    assert_not_called,
+    one_line,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -132,12 +138,20 @@ async def test_repeats_are_told_by_operation(post: Post, http: httpx.AsyncClient
     for box in (7, 7, 8):
         await http.post(f"/letters/{box}", json={"to": CANARY})
         await http.get("/letters")
-    assert_no_repeats(post, {"Read Anything"})
+    assert_no_repeats(post, [])
     with pytest.raises(AssertionError, match="carried out once more: 'Send Letter' once\n") as failed:
         assert_no_repeats(post, {"Send Letter"})
     assert CANARY not in str(failed.value)
     with pytest.raises(AssertionError, match="'Read Letters' 2 times"):
         assert_no_repeats(post, post.operations)
+
+
+async def test_what_was_refused_is_no_repeat(post: Post, http: httpx.AsyncClient) -> None:
+    """A call that is sent again until it is taken has done nothing twice."""
+    post.fail("Send Letter", times=2)
+    for _ in range(3):
+        await http.post("/letters/7", json={"to": CANARY})
+    assert_no_repeats(post, {"Send Letter"})
 
 
 async def test_a_misspelt_operation_is_refused(post: Post) -> None:
@@ -169,7 +183,8 @@ async def test_what_was_too_large_to_keep_gives_no_answer(post: Post, http: http
     await http.post("/letters/7", content=largest + b" ", headers=as_json)
     with pytest.raises(ValueError, match="too large for the log to keep"):
         assert_not_called(post, "Send Letter", to="y")
-    with pytest.raises(AssertionError, match="2 times"):
+    await http.post("/letters/7", content=largest + b"  ", headers=as_json)
+    with pytest.raises(AssertionError, match="3 times"):
         assert_applied_once(post, "Send Letter")
     assert_no_repeats(post, {"Send Letter"})
 
@@ -178,3 +193,29 @@ async def test_what_was_too_large_to_keep_gives_no_answer(post: Post, http: http
 def test_long_rows_are_cut(number: int, line: str) -> None:
     """A test with ten thousand contacts fails in a line that can be read."""
     assert one_line(range(number), most=3) == line
+
+
+def test_a_misspelt_operation_of_many_is_no_test_that_always_passes(post: Post) -> None:
+    """It is told like a single one."""
+    with pytest.raises(ValueError, match="there is no operation 'Sent Letter'; close to it: 'Send Letter'"):
+        assert_no_repeats(post, ["Read Letters", "Sent Letter"])
+
+
+async def test_faults_that_were_planned_must_happen(post: Post, http: httpx.AsyncClient) -> None:
+    """Otherwise the test has not tested what it says."""
+    assert_faults_met(post)
+    post.fail("Send Letter", times=2)
+    post.fail("Read Letters", every=2)
+    for _ in range(2):
+        with pytest.raises(AssertionError) as raised:
+            assert_faults_met(post)
+        await http.post("/letters/7")
+        await http.get("/letters")
+        if post.count("Read Letters") == 1:
+            assert "not as often as planned: 'Send Letter' (0 times), 'Read Letters' (0 times)\n" in str(raised.value)
+    assert_faults_met(post)
+    post.fail(None)
+    with pytest.raises(AssertionError, match=r"'any request' \(0 times\)"):
+        assert_faults_met(post)
+    post.recover()
+    assert_faults_met(post)

@@ -48,7 +48,7 @@ async def test_pauses_at_the_same_time_overlap() -> None:
     """Three tasks that pause for five seconds each have paused for five seconds together."""
     clock = FrozenClock()
     async with anyio.create_task_group() as tasks:
-        for seconds in (5, 3, 5):
+        for seconds in (5, 5, 3):
             tasks.start_soon(clock.sleep, seconds)
     assert clock.monotonic() == 5
     assert sorted(clock.pauses) == [3, 5, 5]

@@ -283,8 +283,8 @@ async def test_the_session_decides_whom_it_trusts(certificate: Path) -> None:
 @pytest.mark.parametrize(
     ("play", "failure"),
     [
-        pytest.param(answer(b"", status="403 Forbidden"), Failure.CONNECT, id="403"),
-        pytest.param(answer(b"", status="407 Proxy Authentication Required"), Failure.CONNECT, id="407"),
+        pytest.param(answer(b"", status="403 Forbidden"), Failure.PROXY, id="403"),
+        pytest.param(answer(b"", status="407 Proxy Authentication Required"), Failure.PROXY, id="407"),
         pytest.param(after_request(b"", end="close"), Failure.CONNECT, id="closed"),
         pytest.param(after_request(b"", end="hang"), Failure.TIMEOUT, id="silent"),
         pytest.param(after_request(b"HTTP/1.1 200 OK\r\n\r\n", end="hang"), Failure.TIMEOUT, id="tunnel to nowhere"),
@@ -295,14 +295,21 @@ async def test_a_tunnel_that_a_proxy_refuses_was_never_sent(play: Play, failure:
     async with serving(play) as proxy:
         caught = await fails(ask("https://dienst.test/", timeout=0.15), proxy=proxy.url)
         assert (caught.failure, caught.sent) == (failure, False)
+        assert failure is not Failure.PROXY or caught.detail.startswith(f"the proxy {proxy.url[7:]} answered 40")
         assert [seen.method for seen in proxy.requests] == ["CONNECT"]
         await proxy.until_open(0)
 
 
 async def test_a_proxy_that_is_not_there_was_never_sent() -> None:
-    """Nobody listens at its port."""
-    failure = await fails(ask(ANYWHERE), proxy=f"http://127.0.0.1:{refusing_port()}")
-    assert (failure.failure, failure.sent) == (Failure.CONNECT, False)
+    """Nobody listens at its port, which is named without the password; the service is not to blame."""
+    place = f"127.0.0.1:{refusing_port()}"
+    for url in (ANYWHERE, "https://dienst.test/"):
+        failure = await fails(ask(url), proxy=f"http://anna:geheim@{place}")
+        assert (failure.failure, failure.sent, failure.proxy) == (Failure.CONNECT, False, place)
+        assert failure.detail == "connection refused"
+    async with serving(answer(b"", status="502 Bad Gateway")) as proxy:
+        failure = await fails(ask("https://dienst.test/"), proxy=proxy.url)
+        assert (failure.failure, failure.detail) == (Failure.CONNECT, f"the proxy {proxy.url[7:]} answered 502")
 
 
 async def test_a_request_in_a_tunnel_is_sent(certificate: Path) -> None:
@@ -383,8 +390,9 @@ async def test_a_mistake_of_a_users_own_connector_comes_through() -> None:
 
     class Own(aiohttp.TCPConnector):
         async def connect(self, *_: object, **__: object) -> None:
-            raise ZeroDivisionError
+            raise error
 
-    async with aiohttp.ClientSession(connector=Own()) as session:
-        with pytest.raises(ZeroDivisionError):
-            await AiohttpWire(session).send(ask(ANYWHERE))
+    for error in (ZeroDivisionError("its own"), RuntimeError("its own")):
+        async with aiohttp.ClientSession(connector=Own()) as session:
+            with pytest.raises(type(error), match="its own"):
+                await AiohttpWire(session).send(ask(ANYWHERE))

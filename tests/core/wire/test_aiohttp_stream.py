@@ -92,6 +92,22 @@ async def test_a_source_that_cannot_be_closed_says_so() -> None:
             await wire.send(streamed(server.url, source))
 
 
+async def test_a_source_that_is_left_and_fails_says_so() -> None:
+    """It has more than it said, and cannot be closed either."""
+
+    async def source() -> AsyncIterator[bytes]:
+        try:
+            yield b"ab"
+        finally:
+            msg = "its own"
+            raise ValueError(msg)
+
+    async with serving(after_request(b"", end="hang")) as server, a_wire() as wire:
+        with anyio.fail_after(1.5), pytest.raises(ValueError, match="its own"):
+            await wire.send(ask(server.url, body=source, headers={"content-length": "1"}))
+        await server.until_open(0)
+
+
 async def test_a_source_that_fails_after_an_early_answer_began_is_heard() -> None:
     """Nobody waits for the rest of an answer that needs the rest of the body."""
 

@@ -101,7 +101,8 @@ async def test_a_connection_that_takes_too_long_was_never_sent(
 async def test_a_self_signed_certificate_is_named_as_the_reason(wire: AiohttpWire, certificate: Path) -> None:
     """It is not a connection that may work the next time."""
     async with serving(answer(), tls=server_tls(certificate)) as server:
-        assert doubt(await fails(wire, server.url)) == (Failure.CERTIFICATE, False)
+        failure = await fails(wire, server.url)
+        assert (doubt(failure), failure.detail[:11]) == ((Failure.CERTIFICATE, False), "self-signed")
         await server.until_open(0)
         assert server.requests == []
 
@@ -114,7 +115,9 @@ async def test_a_certificate_for_another_host_is_refused(
     context = client_tls(stranger)
     monkeypatch.setattr(pool, "shared_ssl_context", lambda: context)
     async with serving(answer(), tls=server_tls(stranger)) as server:
-        assert doubt(await fails(wire, server.url)) == (Failure.CERTIFICATE, False)
+        failure = await fails(wire, server.url)
+        assert doubt(failure) == (Failure.CERTIFICATE, False)
+        assert failure.detail == "IP address mismatch, certificate is not valid for '127.0.0.1'"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klickdoxie_core.wire.base import Failure, WireFailure
-from klickdoxie_core.wire.body import read_body
+from klickdoxie_core.wire.body import read_body, unpacked
 
 T = TypeVar("T")
 
@@ -198,3 +198,28 @@ def test_other_and_stacked_encodings_are_refused_unread(encoding: str) -> None:
         read(chunks, encoding)
     assert (caught.value.failure, caught.value.sent, chunks.taken) == (Failure.ENCODING, True, 0)
     assert encoding not in caught.value.detail.removeprefix("only one layer of gzip is accepted")
+
+
+def test_no_piece_is_empty() -> None:
+    """An empty one would be taken for the end."""
+    chunks, pieces = Chunks([b"", b"S\xc3", b"", b"\xbcd", b""]), list[bytes]()
+
+    async def collect() -> None:
+        pieces.extend([piece async for piece in unpacked(aiter(chunks), encoding="", limit=9, status=200)])
+
+    run(collect())
+    assert pieces == [b"S\xc3", b"\xbcd"]
+
+
+def test_what_has_come_is_given_out_before_more_is_read() -> None:
+    """Whoever reads as it comes does not wait for the next chunk to hear of this one."""
+    chunks, sizes = Chunks([gzip.compress(bytes(64 * 1024 + 100))[:-8], b""]), list[int]()
+
+    async def collect() -> None:
+        async for piece in unpacked(aiter(chunks), encoding="gzip", limit=4 * MIB, status=200):
+            assert chunks.taken == 1
+            sizes.append(len(piece))
+
+    with pytest.raises(WireFailure, match="cut short"):
+        run(collect())
+    assert sum(sizes) == 64 * 1024 + 100

@@ -172,14 +172,13 @@ async def test_a_cancel_scope_at_any_point_costs_no_slot(wire: HttpxWire, tls: s
 
 @on_asyncio
 async def test_a_full_house_survives_random_native_cancellations(wire: HttpxWire) -> None:
-    """Ten callers for a second, most of their calls cancelled, some twice: then every call works."""
+    """Ten callers until two hundred calls were cancelled, some twice: then every call works."""
     chance = random.Random(20)
     crowd = Crowd()
-    end = time.monotonic() + 1.0
     cancelled = 0
 
     async def play(peer: Peer) -> None:
-        if time.monotonic() > end:
+        if cancelled >= 200:
             await crowd.play(peer)
             return
         await peer.request()
@@ -193,7 +192,7 @@ async def test_a_full_house_survives_random_native_cancellations(wire: HttpxWire
 
     async def caller(server: RawServer) -> None:
         nonlocal cancelled
-        while time.monotonic() < end:
+        while cancelled < 200:
             task = asyncio.create_task(wire.send(ask(server.url)))
             if chance.random() < 0.7:
                 for _ in range(chance.randrange(40)):
@@ -210,7 +209,6 @@ async def test_a_full_house_survives_random_native_cancellations(wire: HttpxWire
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(caller(server))
-        assert cancelled > 50
         await server.until(lambda: server.open <= CONNECTIONS)
         await crowd.must_come(wire, server)
 

@@ -3,6 +3,7 @@
 import gzip
 import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
@@ -14,7 +15,7 @@ import pytest
 
 from klickdoxie_core.wire import pool
 from klickdoxie_core.wire.base import Failure, Response, WireFailure
-from klickdoxie_core.wire.httpx_wire import HttpxWire
+from klickdoxie_core.wire.httpx_wire import HttpxWire, _on_trio
 from tests.core.wire.raw_server import (
     GENERATORS_LEFT,
     Peer,
@@ -90,6 +91,7 @@ async def test_a_self_signed_certificate_is_named_as_the_reason(wire: HttpxWire,
     async with serving(answer(), tls=server_tls(certificate)) as server:
         failure = await fails(wire, server.url)
         assert (failure.failure, failure.sent) == (Failure.CERTIFICATE, False)
+        assert failure.detail.startswith("self-signed")
         await server.until_open(0)
         assert server.requests == []
 
@@ -104,6 +106,7 @@ async def test_a_certificate_for_another_host_is_refused(
     async with serving(answer(), tls=server_tls(other)) as server:
         failure = await fails(wire, server.url)
         assert (failure.failure, failure.sent) == (Failure.CERTIFICATE, False)
+        assert failure.detail == "IP address mismatch, certificate is not valid for '127.0.0.1'"
 
 
 @pytest.mark.parametrize(
@@ -433,3 +436,12 @@ async def test_an_exchange_is_one_request(wire: HttpxWire) -> None:
     async with serving(after_request(b"", end="close")) as server:
         await fails(wire, server.url)
         assert (server.accepted, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_trio_is_known_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has imported asyncio, nothing is imported to find that out."""
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "asyncio")
+        found = _on_trio(), "asyncio" in sys.modules
+    assert found == (True, False)

@@ -250,8 +250,8 @@ def refuse_tunnel(status: str) -> Play:
 @pytest.mark.parametrize(
     ("play", "failure"),
     [
-        pytest.param(refuse_tunnel("403 Forbidden"), Failure.CONNECT, id="403"),
-        pytest.param(refuse_tunnel("407 Proxy Authentication Required"), Failure.CONNECT, id="407"),
+        pytest.param(refuse_tunnel("403 Forbidden"), Failure.PROXY, id="403"),
+        pytest.param(refuse_tunnel("407 Proxy Authentication Required"), Failure.PROXY, id="407"),
         pytest.param(after_request(b"", end="close"), Failure.CONNECT, id="closed"),
         pytest.param(after_request(b"", end="hang"), Failure.TIMEOUT, id="silent"),
         pytest.param(after_request(b"HTTP/1.1 200 OK\r\n\r\n", end="hang"), Failure.TIMEOUT, id="tunnel to nowhere"),
@@ -262,8 +262,37 @@ async def test_a_tunnel_that_a_proxy_refuses_was_never_sent(library: Any, play: 
     async with serving(play) as proxy:
         caught = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/", timeout=0.5))
         assert (caught.failure, caught.sent) == (failure, False)
+        assert failure is not Failure.PROXY or caught.detail.startswith(f"the proxy {proxy.url[7:]} answered 40")
         assert [seen.method for seen in proxy.requests] == ["CONNECT"]
         await proxy.until_open(0)
+
+
+async def test_a_proxy_that_is_not_there_is_named(library: Any) -> None:
+    """It is to blame, and not the service; its password stays out."""
+    place = f"127.0.0.1:{refusing_port()}"
+    for url in (ANYWHERE, "https://dienst.test/"):
+        failure = await fails(client_of(library, proxy=f"http://anna:geheim@{place}"), ask(url))
+        assert (failure.failure, failure.sent, failure.proxy) == (Failure.CONNECT, False, place)
+        assert failure.detail == "connection refused"
+
+
+async def test_a_failing_service_is_no_proxy(library: Any) -> None:
+    """Also behind one that does its part, and whatever form its address has."""
+    port = refusing_port()
+    failure = await fails(client_of(library), ask(f"http://127.0.0.1:{port}/"))
+    assert (failure.failure, failure.proxy) == (Failure.CONNECT, "")
+    async with serving(refuse_tunnel("502 Bad Gateway")) as proxy:
+        failure = await fails(client_of(library, proxy=proxy.url), ask("https://dienst.test/"))
+        assert (failure.failure, failure.sent, failure.proxy) == (Failure.CONNECT, False, "")
+        assert failure.detail == f"the proxy {proxy.url[7:]} answered 502"
+
+
+@pytest.mark.parametrize("query", ["", "?tag=a&tag=b&q=%C3%A4+b"])
+async def test_parameters_of_the_client_take_nobodys_place(library: Any, query: str) -> None:
+    """They are not sent, and those of the call are."""
+    async with serving(answer()) as server:
+        await send(client_of(library, params={"q": "1", "own": "2"}), ask(f"{server.url}/x{query}"))
+        assert server.requests[0].target == f"/x{query}"
 
 
 async def test_a_request_in_a_tunnel_is_sent(library: Any, certificate: Path) -> None:
@@ -364,6 +393,25 @@ async def test_a_mistake_in_a_users_own_transport_or_hook_comes_through(library:
     client = client_of(library, transport=transport, event_hooks={"response": [hook]})
     with pytest.raises(ZeroDivisionError):
         await send(client, ask(ANYWHERE))
+
+
+async def test_a_runtime_error_of_a_users_own_is_no_closed_client(library: Any) -> None:
+    """It comes out as it is; once the client is closed, that is what has happened."""
+
+    def handler(_request: object) -> None:
+        raise RuntimeError("no row was found")
+
+    with pytest.raises(RuntimeError, match="no row was found"):
+        await send(mocked(library, handler), ask(ANYWHERE))
+
+    async def closing(_request: object) -> None:
+        await client.aclose()
+        raise RuntimeError("gone")
+
+    client = mocked(library, closing)
+    with pytest.raises(WireFailure) as caught:
+        await HttpxWire(client, owned=False).send(ask(ANYWHERE))
+    assert caught.value.failure is Failure.CLOSED
 
 
 class Stream:

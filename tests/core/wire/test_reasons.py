@@ -102,6 +102,19 @@ async def test_the_error_names_the_origin_and_the_reason(library: str, given: bo
             WireFailure(Failure.CERTIFICATE, sent=False),
             "the server's certificate was not accepted (https://api.example.com)",
         ),
+        (
+            WireFailure(Failure.CERTIFICATE, sent=False, detail="certificate has expired"),
+            "the server's certificate was not accepted (https://api.example.com: certificate has expired; to trust "
+            "other certificates, hand in an HTTP client of your own: see docs/http-clients.md)",
+        ),
+        (
+            WireFailure(Failure.CONNECT, sent=False, detail="name not found", proxy="proxy.example:3128"),
+            "no connection to the proxy proxy.example:3128 could be made (name not found)",
+        ),
+        (
+            WireFailure(Failure.PROXY, sent=False, detail="the proxy proxy.example:3128 answered 407"),
+            "no connection to https://api.example.com could be made (the proxy proxy.example:3128 answered 407)",
+        ),
         (WireFailure(Failure.TIMEOUT, sent=True), "the attempt took longer than its timeout"),
         (
             WireFailure(Failure.INTERRUPTED, sent=True, detail="ReadError"),

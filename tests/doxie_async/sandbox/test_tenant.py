@@ -82,8 +82,9 @@ async def test_dashboards_count_processes() -> None:
         {"time_range": "letzter Monat"},
         {"time_range": "custom"},
         {"time_range": "custom", "start_date": "2025-02-01", "end_date": "2025-01-01"},
+        {"time_range": "9999-12-01"},
     ],
 )
 async def test_a_range_that_cannot_be_is_refused(admin: httpx.AsyncClient, query: dict[str, str]) -> None:
-    """No date, half a range and a range that runs backwards are 422."""
+    """No date, half a range, one that runs backwards and one beyond the calendar are 422."""
     assert (await admin.get("/shared/dashboard", params=query)).status_code == 422

@@ -107,6 +107,18 @@ async def test_a_mail_is_told_with_credentials(box: Sandbox, api: httpx.AsyncCli
     assert _heard(receiver) == []
 
 
+async def test_a_name_without_a_password_is_told_so(
+    admin: httpx.AsyncClient, api: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    """The password is empty, whether it was left out or is null."""
+    for attributes in ({"url": URL, "username": "doxie"}, {"url": URL, "username": "doxie", "password": None}):
+        await admin.post("/webhook/endpoints", json={ROOT: attributes})
+    await api.post("/mailer/welcome_email", json={})
+    assert [headers["authorization"] for headers in receiver.headers] == [
+        f"Basic {base64.b64encode(b'doxie:').decode()}"
+    ] * 2
+
+
 async def test_a_bounce_is_told(box: Sandbox, api: httpx.AsyncClient, receiver: Receiver) -> None:
     """The status says so."""
     box.add_webhook_endpoint(URL, events=[WebhookKind.MESSAGE_STATUS])

@@ -7,11 +7,14 @@ import json
 import logging
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from klicktipp_async.cli import main
@@ -106,10 +109,10 @@ def test_refused_credentials_have_an_exit_code(
     assert not Path("kontakte.csv.journal").exists()
 
 
-def test_a_service_that_fails_has_the_code_of_failures(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """An account that cannot even be read imports nothing."""
+def test_a_service_that_fails_has_a_code_of_its_own(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """An account that cannot even be read imports nothing, which is another thing than rows that do not arrive."""
     box.fail("List Data Fields", every=1, status=406, body={"error": 999})
-    assert main(["import", written("anna@example.com;;"), "--opt-in", "default"]) == 1
+    assert main(["import", written("anna@example.com;;"), "--opt-in", "default"]) == 5
     assert "999" in capsys.readouterr().err
 
 
@@ -155,6 +158,16 @@ def test_the_sandbox_runs_until_it_is_interrupted() -> None:
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+
+
+def test_the_package_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It hands on its arguments and the exit code; a sandbox that has ended is no failure."""
+    monkeypatch.setattr(sys, "argv", ["klicktipp", "sandbox", "--port", "0"])
+    monkeypatch.setattr(anyio, "sleep_forever", anyio.lowlevel.checkpoint)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("klicktipp_async", run_name="__main__", alter_sys=True)
+    assert ended.value.code == 0
+    assert "export KLICKTIPP_BASE_URL=http://127.0.0.1:" in capsys.readouterr().out
 
 
 def test_a_port_in_use_is_told(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ def test_a_healthy_account_passes_every_check(box: Sandbox, run: Run) -> None:
         ["ok", "versions"], ["ok", "proxies"], ["ok", "environment"], ["ok", "TLS"], ["ok", "credentials"],
         ["ok", "clock"], ["ok", "plan"], ["ok", "data"], ["ok", "tags"], ["ok", "opt-in"],
     ]  # fmt: skip
-    assert "up to 20 contacts" in ended.out
+    assert "tier 20" in ended.out
     assert "16 can be listed" in ended.out
     assert "2 can be listed, the default one among them" in ended.out
     assert not box.contacts
@@ -137,11 +137,19 @@ def test_a_service_that_is_another_one_is_told(box: Sandbox, run: Run) -> None:
     assert "check the base URL" in found(run(add_doctor, "--json"))["credentials"][1]
 
 
-def test_a_plan_that_is_not_told_is_a_warning(box: Sandbox, run: Run) -> None:
-    """Nothing else depends on it."""
-    box.fail("Get Account", every=1, status=404)
+@pytest.mark.parametrize("body", [None, "No route found for GET https://api/account"])
+def test_a_plan_that_is_not_told_is_a_warning(box: Sandbox, run: Run, body: str | None) -> None:
+    """Nothing else depends on it; the vendor does not promise that there is such an operation."""
+    box.fail("Get Account", every=1, status=404, body=body)
     ended = run(add_doctor, "--json")
     assert (ended.code, found(ended)["plan"][0]) == (0, "warning")
+
+
+def test_a_plan_that_makes_no_sense_is_a_failure(box: Sandbox, run: Run) -> None:
+    """The operation is there, and says something else."""
+    box.fail("Get Account", every=1, status=200, body="<html>willkommen</html>")
+    ended = run(add_doctor, "--json")
+    assert (ended.code, found(ended)["plan"][0]) == (1, "failed")
 
 
 def test_an_account_without_its_default_process_is_warned(box: Sandbox, run: Run) -> None:
@@ -230,7 +238,7 @@ def test_variables_of_the_network_are_named_only() -> None:
     check = network({"https_proxy": "http://nutzer:geheim@proxy", "SSL_CERT_FILE": "/etc/ca.pem", "HTTP_PROXY": ""})
     assert (check.state, check.said.partition(";")[0]) == (
         State.WARNING,
-        "HTTPS_PROXY, SSL_CERT_FILE set, but not used here",
+        "HTTPS_PROXY, SSL_CERT_FILE set, but not used: commands take no proxy and no certificates from the environment",
     )
     assert network({}) == Check(name="proxies", said="the environment names none")
 
@@ -247,23 +255,23 @@ def test_white_space_around_a_credential_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("account", "state", "said"),
     [
-        (Account(tier=10000, status=1), State.OK, "up to 10,000 contacts"),
+        (Account(tier=10000, status=1), State.OK, "tier 10000"),
         (Account(extra={"customerData": {"product": "Premium"}}), State.OK, "product Premium"),
-        (Account(extra={"customerData": [], "access": []}), State.OK, "the account tells neither product nor size"),
+        (Account(extra={"customerData": [], "access": []}), State.OK, "the account tells neither product nor tier"),
         (
             Account(tier=20, status=0),
             State.WARNING,
-            "up to 20 contacts; the account is not active, look into KlickTipp",
+            "tier 20; the account is not active, look into KlickTipp",
         ),
         (
             Account(tier=20, status=1, extra={"access": {"api": False}}),
             State.WARNING,
-            "up to 20 contacts; without access to the API, which takes a plan of Premium or higher",
+            "tier 20; without access to the API, which takes a plan of Premium or higher",
         ),
     ],
 )
 def test_the_plan_is_told_as_far_as_it_is_known(account: Account, state: State, said: str) -> None:
-    """Product, size and rights stand in an answer that the vendor does not document."""
+    """Product, tier and rights stand in an answer that the vendor does not document."""
     assert (plan(account).state, plan(account).said) == (state, said)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from anyio import to_thread
 
 from klickdoxie_core import JobStopped
 from klickdoxie_core.entry import Entry
-from klickdoxie_core.errors import JournalError
+from klickdoxie_core.errors import ConnectFailed, Facts, JournalError, SdkError
 from klickdoxie_core.journal import Journal, read_header
+from klickdoxie_core.journal_store import Store, open_store
+from klicktipp_async import ConnectFailed as KlickTippConnectFailed
+from klicktipp_async import RateLimited as KlickTippRateLimited
 from klicktipp_async import crm
-from klicktipp_async.commands import file_job
+from klicktipp_async.commands import file_job, showing
 from klicktipp_async.commands.importing import add_import
 from klicktipp_async.commands.syncing import add_sync
 from klicktipp_async.crm import SourceRow, SyncPlan, SyncReport, planner, sync
@@ -126,7 +129,7 @@ def test_a_sync_is_stopped_and_resumed(box: Sandbox, run: Run, interrupt: Signal
     """The report tells of the rows whose turn has not come, too; the errors of an earlier job go with the last row."""
     interrupt(signal.SIGINT, after=2)
     written(name="crm.csv.errors.csv", header="_line;_state;_code;_reason;Mail")
-    arguments = exported(box, *(f"K-{n};anna{n}@example.com;;Änne;" for n in range(40)))
+    arguments = exported(box, *(f"K-{n};anna{n}@example.com;;Änne;VIP" for n in range(40)))
     ended = run(add_sync, *arguments, "--apply", "--concurrency", "1")
     assert ended.code == 4
     states = Counter(row["state"] for row in table("crm.csv.report.csv", "utf-8-sig"))
@@ -137,6 +140,7 @@ def test_a_sync_is_stopped_and_resumed(box: Sandbox, run: Run, interrupt: Signal
     assert run(add_sync, *arguments, "--plan").code == 2
     resumed = run(add_sync, *arguments, "--resume")
     assert resumed.code == 0
+    assert "tags created" not in resumed.out
     assert f"       40  create\n{sent:>9}  settled by an earlier run\n" in resumed.out
     assert "the error file of an earlier run was removed" in resumed.out
     assert not Path("crm.csv.errors.csv").exists()
@@ -231,6 +235,86 @@ def test_a_job_that_stops_itself_can_be_resumed(box: Sandbox, run: Run) -> None:
     assert JOURNAL.exists()
 
 
+REFUSAL = {"status": 406, "body": {"error": 999}}
+
+
+@pytest.mark.parametrize("extra", [(), ("--resume",)])
+def test_a_job_of_which_nothing_has_arrived_begins_anew(box: Sandbox, run: Run, extra: tuple[str, ...]) -> None:
+    """A wrong mapping fails everything at once; mended, it needs neither --resume nor a file to be deleted."""
+    box.fail(UPSERT, every=1, **REFUSAL)
+    file = written(*people(60))
+    ended = run(add_import, file, *OPT_IN, "--concurrency", "1", "--map", "E-Mail=email", "--map", "Notiz=fieldCity")
+    assert ended.code == 4
+    assert "nothing has arrived: once the cause is mended, the same command begins anew" in ended.out
+    assert ended.err.startswith("klicktipp: the job stopped because 50 items in a row were refused alike")
+    assert "bulk" not in ended.err
+    box._faults.clear()
+    assert run(add_import, file, *OPT_IN, "--map", "E-Mail=email", *extra).code == 0
+    assert arrived_once(box, 60)
+
+
+def test_failed_rows_are_sent_again_once_the_cause_is_mended(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """--resume leaves them alone, and --retry-failed takes them along."""
+    box.fail(UPSERT, times=1, **REFUSAL)
+    interrupt(signal.SIGINT, after=3)
+    ended = run(add_import, written(*people(20)), *OPT_IN, "--concurrency", "1")
+    assert ended.code == 4
+    assert "--resume goes on, with --retry-failed also with the failed rows" in ended.out
+    ended = run(add_import, "kontakte.csv", *OPT_IN, "--retry-failed", "--json")
+    assert (ended.code, events(ended)[-1]["done"], events(ended)[-1]["failed"]) == (0, 20, 0)
+    assert arrived_once(box, 20)
+
+
+def test_a_job_whose_rows_arrived_is_not_gone_on_with_otherwise(box: Sandbox, run: Run, interrupt: Signal) -> None:
+    """The text says what is other, and what happens to those who decide to begin anew."""
+    assert stopped_import(run, interrupt, *people(20)).code == 4
+    sent = box.count(UPSERT)
+    for extra in ((), ("--resume",)):
+        ended = run(add_import, "kontakte.csv", "--opt-in", "Single-Opt-In", *extra)
+        assert (ended.code, box.count(UPSERT)) == (2, sent)
+        assert "was made with another opt-in process, and rows were sent: --resume goes on once it is" in ended.err
+        assert "rows already sent go out again then" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KlickTippRateLimited("slow down", Facts()), "--rate N sends N a second at the most"),
+        (ConnectFailed("nobody there", Facts()), "nobody there"),
+    ],
+)
+def test_a_job_that_ends_early_always_says_why(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, error: SdkError, said: str
+) -> None:
+    """On the screen and for machines; where the service wants fewer requests, also what to do."""
+
+    async def stopped(self: sync.ContactSync, *_: object, **__: object) -> SyncReport:
+        raise JobStopped("the job stopped because too many calls are failing") from error
+
+    monkeypatch.setattr(sync.ContactSync, "apply", stopped)
+    ended = run(add_import, written(*people(3)), *OPT_IN)
+    assert ended.code == 4
+    assert "the job stopped because too many calls are failing" in ended.err
+    assert (said in ended.out) is isinstance(error, KlickTippRateLimited)
+    ended = run(add_import, "kontakte.csv", *OPT_IN, "--json")
+    assert events(ended)[-1]["stopped"] == "the job stopped because too many calls are failing"
+
+
+def test_rows_that_only_had_to_wait_say_why(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has stopped the job, and yet they are left."""
+
+    async def unreachable(*_: object) -> Written:
+        raise KlickTippConnectFailed("nobody there", Facts())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "write", unreachable)
+        ended = run(add_import, written(*people(3)), *OPT_IN)
+        assert ended.code == 4
+        assert re.search(r"^why not yet:\n  .+: 3 rows$", ended.out, re.MULTILINE)
+        assert events(run(add_import, "kontakte.csv", *OPT_IN, "--json"))[-1]["stopped"]
+    assert run(add_import, "kontakte.csv", *OPT_IN).code == 0
+
+
 def test_a_job_that_stops_itself_at_its_end_has_nothing_to_resume(box: Sandbox, run: Run) -> None:
     """Rows have failed, and that is all."""
     box.fail(UPSERT, every=1, status=406, body={"error": 999})
@@ -242,7 +326,7 @@ def test_a_job_that_stops_itself_at_its_end_has_nothing_to_resume(box: Sandbox, 
 def test_a_journal_that_breaks_stops_the_job(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be read afterwards either, the error still says what has happened."""
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise JobStopped("the disk may be full")
 
     async def unreadable(*_: object) -> None:
@@ -316,13 +400,69 @@ def test_a_finished_journal_is_not_in_the_way(
 ) -> None:
     """Killed at the last moment, a job leaves one in which nothing is open."""
     with monkeypatch.context() as patch:
-        patch.setattr(file_job, "_remove", lambda _: None)
+        patch.setattr(file_job, "_remove", lambda *_: None)
         assert run(add_import, written(*people(2)), *OPT_IN).code == 0
     assert JOURNAL.exists()
     assert run(add_import, written(*people(2)), *OPT_IN, "--resume").code == 0
     assert box.count(UPSERT) == 2
     assert run(add_import, written(*people(2, start=10)), *OPT_IN).code == 0
     assert len(box.contacts) == 4
+
+
+@pytest.fixture
+def begin_another() -> Iterator[Callable[[], None]]:
+    """Let another run begin in the place of the journal, and look in the end whether it still has its own."""
+    others: list[Store] = []
+
+    def begin() -> None:
+        if JOURNAL.exists():
+            # It lives on, as a file does that somebody has open.
+            JOURNAL.rename("old.journal")
+        others.append(open_store(JOURNAL, "klicktipp import", {"source": "another"}))
+
+    yield begin
+    others.pop().close()
+    header = read_header(JOURNAL)
+    assert header is not None
+    assert header[1]["source"] == "another"
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["in place of one", "first"])
+def test_the_journal_of_a_run_that_begins_meanwhile_stays(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, begin_another: Callable[[], None], finished: bool
+) -> None:
+    """Two are started at the same moment: the one that is too late must not remove what the other writes."""
+    if finished:
+        with monkeypatch.context() as patch:
+            patch.setattr(file_job, "_remove", lambda *_: None)
+            assert run(add_import, written(*people(2)), *OPT_IN).code == 0
+    sent, goes_on = writes(box), file_job._goes_on
+
+    async def slowly(*arguments: Any) -> bool:
+        again = await goes_on(*arguments)
+        begin_another()
+        return again
+
+    monkeypatch.setattr(file_job, "_goes_on", slowly)
+    ended = run(add_import, written(*people(3)), *OPT_IN)
+    assert (ended.code, writes(box)) == (2, sent)
+    assert "is in use by another job" in ended.err
+
+
+def test_a_run_that_ends_leaves_the_journal_of_the_next_one(
+    box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, begin_another: Callable[[], None]
+) -> None:
+    """Which begins while the rows that did not arrive are being written."""
+    write_errors = file_job.write_errors
+
+    async def slowly(*arguments: Any) -> Path | None:
+        errors = await write_errors(*arguments)
+        begin_another()
+        return errors
+
+    monkeypatch.setattr(file_job, "write_errors", slowly)
+    assert run(add_import, written(*people(3)), *OPT_IN).code == 0
+    assert arrived_once(box, 3)
 
 
 def test_a_journal_in_use_is_told(box: Sandbox, run: Run) -> None:
@@ -343,9 +483,9 @@ def test_a_file_that_changes_meanwhile_spares_the_summary(
     """What was sent is told, and the journal keeps what became of the rows."""
     apply = sync.ContactSync.apply
 
-    async def edited(self: sync.ContactSync, plan: SyncPlan) -> SyncReport:
+    async def edited(self: sync.ContactSync, plan: SyncPlan, *, retry_failed: bool) -> SyncReport:
         written("lea@example.com;;")
-        return await apply(self, plan)
+        return await apply(self, plan, retry_failed=retry_failed)
 
     monkeypatch.setattr(sync.ContactSync, "apply", edited)
     ended = run(add_import, written("kaputt;;", *people(2)), *OPT_IN, "--json")
@@ -386,7 +526,7 @@ def test_a_bar_is_shown_while_the_service_works(box: Sandbox, run: Run, monkeypa
         opened.append(as_json)
         return Display()
 
-    monkeypatch.setattr(file_job, "display_on", display_on)
+    monkeypatch.setattr(showing, "display_on", display_on)
     tell = file_job._Run._tell
 
     def telling(job: Any, facts: Mapping[str, object], text: str) -> None:

@@ -176,6 +176,32 @@ def test_duplicates_are_everyday(box: Sandbox, run: Run) -> None:
     assert brief(table("kontakte.csv.errors.csv")) == [("3", "duplicate", "duplicate")]
 
 
+def test_two_people_with_one_telephone_are_no_duplicates(box: Sandbox, run: Run) -> None:
+    """Who is left out has failed, and so has who comes twice with other values; the reason names column and line."""
+    rows = ["vater@example.com;Karl;+49 170 5550001", "mutter@example.com;Eva;0049 170 5550001"]
+    rows += ["vater@example.com;Karl-Heinz;", "vater@example.com;Karl;0049/1705550001"]
+    file = written(*rows, header="E-Mail;Vorname;Mobil")
+    ended = run(add_import, file, *OPT_IN, *MAPS, "--map", "Vorname=fieldFirstName", "--language", "de")
+    assert (ended.code, len(box.contacts)) == (1, 1)
+    told = table("kontakte.csv.errors.csv")
+    assert brief(told) == [
+        ("3", "failed", "sms_shared"),
+        ("4", "failed", "other_values"),
+        ("5", "duplicate", "duplicate"),
+    ]
+    assert told[0]["_reason"].startswith("Mobil: dieselbe SMS-Nummer wie in Zeile 2, die genommen wurde")
+    assert told[1]["_reason"].startswith("E-Mail: dasselbe wie in Zeile 2, die genommen wurde")
+    assert "  Mobil: die SMS-Nummer einer anderen Zeile: 1 Zeile\n" in ended.out
+
+
+def test_numbers_without_a_country_take_the_one_that_is_given(box: Sandbox, run: Run) -> None:
+    """Without --country such a row fails, as every German export would."""
+    file = written("anna@example.com;0170 5550001;", header="E-Mail;Mobil;Vorname")
+    assert run(add_import, file, *OPT_IN, *MAPS).code == 1
+    assert run(add_import, file, *OPT_IN, *MAPS, "--country", "49").code == 0
+    assert [contact.sms_number for contact in box.contacts.values()] == ["00491705550001"]
+
+
 def test_failed_rows_are_written_beside(box: Sandbox, run: Run) -> None:
     """The exit code tells, and the file has each row as it was, with its reason in the language asked for."""
     ended = run(add_import, written("anna@example.com;Änne;", "kaputt;Größe;", "a;b", "a;b;c;d"), *OPT_IN)
@@ -211,7 +237,9 @@ def test_a_dry_run_sends_nothing(box: Sandbox, run: Run, monkeypatch: pytest.Mon
     file = written("anna@example.com;Änne;Neu", "kaputt;;")
     ended = run(add_import, file, *OPT_IN, "--dry-run", "--map", "E-Mail=email", "--map", "Notiz=tags")
     assert ended.code == 0
-    assert re.search(r"^ +1  add or update\n +1  skipped\nwhy not: email_invalid 1$", ended.out, re.MULTILINE)
+    assert re.search(
+        r"^ +1  add or update\n +1  skipped\nwhy not:\n  E-Mail: not an e-mail address: 1 row$", ended.out, re.MULTILINE
+    )
     assert ended.out.endswith("tags to be created: 1\n  + Neu\ndry run: nothing was sent\n")
     assert (writes(box), len(box.contacts)) == (0, 0)
     assert {path.name for path in Path().rglob("*")} == {file, "kontakte.csv.errors.csv", "temp"}
@@ -351,7 +379,9 @@ def test_a_file_without_rows_is_done_at_once(box: Sandbox, run: Run, rows: list[
     assert re.search(r"^ +0  rows$", ended.out, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("option", "bad"), [("--limit", "0"), ("--tag-separator", ""), ("--timezone", "Mond/Krater")])
+@pytest.mark.parametrize(
+    ("option", "bad"), [("--limit", "0"), ("--tag-separator", ""), ("--timezone", "Mond/Krater"), ("--country", "+49")]
+)
 def test_wrong_arguments_are_usage_errors(run: Run, option: str, bad: str) -> None:
     """What the parser refuses exits with 2."""
     with pytest.raises(SystemExit) as caught:

@@ -69,5 +69,5 @@ def test_a_refusal_is_told(box: Sandbox, run: Run, add: Add, operation: str) -> 
     """What the service refuses ends the command, and nothing stands on the standard output."""
     box.fail(operation, every=1, status=406, body={"error": 999})
     ended = run(add)
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (5, "")
     assert "999" in ended.err

@@ -17,9 +17,13 @@ from klicktipp_async.commands.render import Shown, Summary, plan_json, plan_text
 from klicktipp_async.commands.words import number, word
 from klicktipp_async.crm import Action, Mapping, State, SyncPlan, SyncReport, Target
 from klicktipp_async.crm.book import Book
-from klicktipp_async.crm.reasons import Language
+from klicktipp_async.crm.reasons import Language, Reason
 
+TWICE = Reason("duplicate", "twice", "doppelt")
+NO_EMAIL = Reason("email_invalid", "E-Mail: no address", "E-Mail: keine Adresse", "E-Mail")
+REFUSED = Reason("999", "KlickTipp says no.", "KlickTipp sagt nein.")
 BOOK = Book("journal", "klicktipp sync")
+LABELS = {"fieldFirstName": "Vorname", "field7": " "}
 MAPPING = Mapping(
     email=" e-mail ",
     sms_number="Mobil",
@@ -45,7 +49,8 @@ def plan(**changes: Any) -> SyncPlan:
     said = SyncPlan(
         counts=Counter({Action.SKIPPED: 3, Action.CREATE: 1200, Action.CHANGE_ADDRESS: 1}),
         reasons=Counter({"duplicate": 1, "email_invalid": 2}),
-        changes=Counter({"email": 1, "fieldFirstName": 1000}),
+        causes=Counter({TWICE: 1, NO_EMAIL: 2}),
+        changes=Counter({"fieldFirstName": 1000, "email": 1, "field7": 1}),
         new_tags=("[CRM] Kunde", "Größe"),
         total=1204,
         unseen=(),
@@ -60,7 +65,14 @@ def summary(counts: dict[tuple[Action, State], int], **changes: Any) -> Summary:
     """The end of a job with these rows."""
     reasons = Counter({"duplicate": 2, "unsubscribed": 1, "email_invalid": 4, "999": 1})
     counted = Counter(counts)
-    report = SyncReport(counts=counted, reasons=reasons, total=counted.total(), stopped=False, book=BOOK)
+    report = SyncReport(
+        counts=counted,
+        reasons=reasons,
+        causes=Counter({TWICE: 2, NO_EMAIL: 1234, REFUSED: 1}),
+        total=counted.total(),
+        stopped=False,
+        book=BOOK,
+    )
     said = Summary(report=report, tags_created=2, seconds=2.54, errors=None, rows_file=None)
     return attrs.evolve(said, **changes)
 
@@ -127,19 +139,21 @@ def test_a_file_whose_columns_all_go_somewhere() -> None:
 
 def test_a_plan_tells_what_will_happen() -> None:
     """Actions in a fixed order, the most frequent reasons and changes first, and each new tag."""
-    assert plan_text(plan(), "de").splitlines() == [
+    assert plan_text(plan(), "de", LABELS).splitlines() == [
         "    1.200  anlegen",
         "        1  neue Adresse",
         "        3  übersprungen",
-        "warum nicht: email_invalid 2, duplicate 1",
-        "Änderungen je Feld: fieldFirstName 1.000, email 1",
+        "warum nicht:",
+        "  E-Mail: keine Adresse: 2 Zeilen",
+        "  doppelt: 1 Zeile",
+        "Änderungen je Feld: Vorname 1.000, E-Mail-Adresse 1, field7 1",
         "Tags, die angelegt werden: 2",
         "  + [CRM] Kunde",
         "  + Größe",
     ]
-    assert "    1.001  von einem früheren Lauf erledigt" in plan_text(plan(left=200), "de").splitlines()
-    nothing = plan(counts=Counter(), reasons=Counter(), changes=Counter(), new_tags=(), left=0)
-    assert plan_text(nothing, "en") == ""
+    assert "    1.001  von einem früheren Lauf erledigt" in plan_text(plan(left=200), "de", LABELS).splitlines()
+    nothing = plan(counts=Counter(), causes=Counter(), changes=Counter(), new_tags=(), left=0)
+    assert plan_text(nothing, "en", LABELS) == ""
     assert plan_json(plan()) == {
         "event": "plan",
         "rows": 1204,
@@ -153,7 +167,11 @@ def test_a_plan_tells_what_will_happen() -> None:
             "skipped": 3,
         },
         "reasons": {"email_invalid": 2, "duplicate": 1},
-        "changes": {"fieldFirstName": 1000, "email": 1},
+        "causes": [
+            {"code": "email_invalid", "column": "E-Mail", "reason": "E-Mail: no address", "rows": 2},
+            {"code": "duplicate", "column": None, "reason": "twice", "rows": 1},
+        ],
+        "changes": {"fieldFirstName": 1000, "email": 1, "field7": 1},
         "new_tags": ["[CRM] Kunde", "Größe"],
     }
 
@@ -195,7 +213,10 @@ def test_a_summary_is_told_in_words() -> None:
         "        1  ungewiss: gesendet, aber ohne klare Antwort",
         "        2  Tags angelegt",
         "      2,5  Sekunden",
-        "warum nicht: email_invalid 4, duplicate 2, unsubscribed 1, 999 1",
+        "warum nicht:",
+        "  E-Mail: keine Adresse: 1.234 Zeilen",
+        "  doppelt: 2 Zeilen",
+        "  KlickTipp sagt nein: 1 Zeile",
         "die nicht angekommenen Zeilen stehen in e.csv",
         "was aus jeder Zeile wurde, steht in r.csv",
         word("doubt_kept", "de"),
@@ -203,6 +224,32 @@ def test_a_summary_is_told_in_words() -> None:
     left = summary({(Action.CREATE, State.PENDING): 3, (Action.CREATE, State.UNKNOWN): 1}, tags_created=0).text("en")
     assert "        3  not sent yet\n" in left
     assert left.endswith("stopped before the end: the same command with --resume goes on")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (State.DONE, "stopped before the end: the same command with --resume goes on, with --retry-failed also with"),
+        (State.PENDING, "stopped before the end, and nothing has arrived: once the cause is mended, the same command"),
+    ],
+)
+def test_a_job_that_stopped_after_refusals_says_what_to_do(state: State, said: str) -> None:
+    """Where all were refused there is nothing to go on with."""
+    counts = {(Action.UPSERT, State.FAILED): 50, (Action.UPSERT, State.PENDING): 30, (Action.UPSERT, state): 1}
+    assert summary(counts).text("en").splitlines()[-1].startswith(said)
+
+
+def test_rows_that_are_left_say_why() -> None:
+    """And how to ask for less, where that is why."""
+    told = summary({(Action.UPSERT, State.PENDING): 3}, stopped="too many requests", limited=True)
+    told = attrs.evolve(told, report=attrs.evolve(told.report, unsent=Counter({REFUSED: 3})))
+    assert told.text("de").splitlines()[-4:] == [
+        "warum noch nicht:",
+        "  KlickTipp sagt nein: 3 Zeilen",
+        "der Dienst nimmt nicht mehr Anfragen auf einmal: --rate N sendet höchstens N in der Sekunde",
+        "vor dem Ende angehalten: derselbe Befehl mit --resume macht weiter",
+    ]
+    assert told.as_json()["stopped"] == "too many requests"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 
+from klickdoxie_core.progress import Progress
 from klicktipp_async import client
+from klicktipp_async.commands import showing
 from klicktipp_async.commands.importing import add_import
 from klicktipp_async.commands.syncing import add_sync
 from klicktipp_async.crm import Mapping
@@ -92,7 +95,7 @@ def test_the_report_tells_of_every_row(box: Sandbox, run: Run) -> None:
     assert [(row["line"], row["action"], row["state"], row["code"]) for row in told] == [
         ("2", "create", "done", ""),
         ("3", "create", "done", ""),
-        ("4", "skipped", "skipped", "duplicate"),
+        ("4", "skipped", "skipped", "other_values"),
         ("5", "skipped", "skipped", "email_invalid"),
         ("6", "update", "done", ""),
         ("7", "skipped", "skipped", "unsubscribed"),
@@ -103,8 +106,8 @@ def test_the_report_tells_of_every_row(box: Sandbox, run: Run) -> None:
         "subscribed",
         str(known[0]),
     )
-    assert told[2]["reason"] == "derselbe Kontakt wie in Zeile 2, die genommen wurde"
-    assert brief(table("crm.csv.errors.csv")) == [("4", "duplicate", "duplicate"), ("5", "failed", "email_invalid")]
+    assert told[2]["reason"] == "Nr: dasselbe wie in Zeile 2, die genommen wurde; andere Werte weichen ab"
+    assert brief(table("crm.csv.errors.csv")) == [("4", "failed", "other_values"), ("5", "failed", "email_invalid")]
 
 
 def test_who_has_unsubscribed_is_everyday(box: Sandbox, run: Run) -> None:
@@ -146,9 +149,9 @@ def test_a_plan_that_was_broken_off_goes_on(box: Sandbox, run: Run) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (["--tag", "Neu"], "another options"),
-        (["--prefix", "[X] "], "another options"),
-        (["--opt-in", "default"], "another options"),
+        (["--tag", "Neu"], "was made with another list of tags; nothing of it has arrived: run --plan again"),
+        (["--prefix", "[X] "], "another prefix of segments"),
+        (["--opt-in", "default"], "another opt-in process"),
         (["--limit", "1"], "another --limit, --encoding or --delimiter; nothing was sent: run --plan again"),
         (["--encoding", "latin-1"], "another --limit, --encoding or --delimiter"),
     ],
@@ -263,6 +266,72 @@ def test_a_journal_of_an_import_is_not_one_of_a_sync(box: Sandbox, run: Run) -> 
     ended = run(add_sync, *exported(box, *ROWS), "--apply", "--journal", "j")
     assert ended.code == 2
     assert "is the journal of another job (klicktipp import)" in ended.err
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_the_reading_of_all_contacts_is_shown(box: Sandbox, run: Run, extra: tuple[str, ...]) -> None:
+    """It comes first and takes by far the longest in a large account."""
+    box.seed_contacts(30)
+    ended = run(add_sync, *exported(box, *ROWS), *extra)
+    assert ended.code == 0
+    if extra:
+        told = [event for event in events(ended) if event["event"] == "reading"]
+        assert (told[-1]["done"], told[-1]["total"]) == (30, 30)
+    else:
+        assert "reading contacts 30 of 30" in ended.err
+
+
+def test_the_first_signal_stops_the_reading(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read is kept, and gone on with."""
+    box.seed_contacts(30)
+    reading = showing.Showing.reading
+    signals = [signal.SIGINT]
+
+    def interrupted(self: showing.Showing, progress: Progress) -> None:
+        if signals:
+            signal.raise_signal(signals.pop())
+        reading(self, progress)
+
+    arguments = (*exported(box, *ROWS), "--concurrency", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(showing.Showing, "reading", interrupted)
+        ended = run(add_sync, *arguments, "--json")
+    assert (ended.code, events(ended)[-1]) == (4, {"event": "stopped", "stopped": "a signal asked for it"})
+    read_first = box.count("Get Contact")
+    assert 1 <= read_first < 30
+    assert run(add_sync, *arguments, "--plan", "--resume").code == 0
+    assert box.count("Get Contact") == 30
+
+
+def test_the_ids_of_the_crm_may_be_kept_for_files_of_other_names(box: Sandbox, run: Run) -> None:
+    """Then the account is read once, whatever the export of the day is called."""
+    box.seed_contacts(5)
+    for name in ("montag.csv", "dienstag.csv"):
+        assert run(add_sync, *exported(box, *ROWS, name=name), "--ids", "konto.ids").code == 0
+    assert box.count("Get Contact") == 5
+    assert (Path("konto.ids").exists(), Path("montag.csv.journal.ids").exists()) == (True, False)
+
+
+def test_a_plan_is_told_row_by_row_where_that_is_asked_for(box: Sandbox, run: Run) -> None:
+    """The same columns as after its application, and what changes by the names of the fields."""
+    box.seed_contacts(1)
+    arguments = exported(box, *ROWS, "K-3;kontakt1@example.com;;Ole;")
+    ended = run(add_sync, *arguments, "--plan", "--report", "plan.csv")
+    assert (ended.code, writes(box)) == (0, 0)
+    assert "what is planned for each row is in plan.csv\n" in ended.out
+    assert [(row["line"], row["action"], row["state"]) for row in table("plan.csv", "utf-8-sig")] == [
+        ("2", "create", "pending"),
+        ("3", "create", "pending"),
+        ("4", "update", "pending"),
+    ]
+    assert "changes by field: Vorname 1, CRM-Kennung 1\n" in ended.out
+
+
+def test_a_plan_sends_nothing_again(box: Sandbox, run: Run) -> None:
+    """--retry-failed is for what was sent."""
+    ended = run(add_sync, *exported(box, *ROWS), "--plan", "--retry-failed")
+    assert ended.code == 2
+    assert "leave out --retry-failed" in ended.err
 
 
 def test_an_example_is_printed(run: Run, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

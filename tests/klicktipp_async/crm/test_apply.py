@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -156,12 +157,44 @@ async def test_an_import_looks_at_no_contact(box: Sandbox, kt: KlickTipp) -> Non
     ]
     plan, planned_rows = await planned(sync, *rows)
     assert plan.counts == {Action.UPSERT: 2, Action.SKIPPED: 3}
-    assert [code(row.reason) for row in planned_rows] == [None, "duplicate", "sms_only", "email_invalid", "no_address"]
+    assert [code(row.reason) for row in planned_rows] == [
+        None,
+        "other_values",
+        "sms_only",
+        "email_invalid",
+        "no_address",
+    ]
     report = await sync.apply(plan)
     assert (report.upserted, report.skipped) == (2, 3)
-    assert report.reasons == {"duplicate": 1, "email_invalid": 1, "no_address": 1}
+    assert report.reasons == {"other_values": 1, "email_invalid": 1, "no_address": 1}
     assert [box.count(name) for name in ("Search Contact ID", "Get Contact", "List Contacts")] == [0, 0, 0]
     assert {contact.fields.get("fieldFirstName") for contact in box.contacts.values()} == {"Änne", None}
+
+
+async def test_a_tag_that_cannot_be_made_again_leaves_no_contact_behind(
+    box: Sandbox, kt: KlickTipp, tmp_path: Path
+) -> None:
+    """Tags come before the contact: it is refused as a whole, not left with some of its tags."""
+    names = ("Messe", "Presse")
+    tag_ids = await kt.tags.ensure(names)
+    row = {"Mail": "anna@example.com", "Tags": "|".join(names)}
+    await make_sync(box, kt, journal=tmp_path / "j").plan([row])
+    await kt.tags.delete(tag_ids["Presse"])
+    box.fail("Create Tag", status=406, body=["kaputt"], times=2)
+    report = await make_sync(box, kt, journal=tmp_path / "j").apply()
+    assert (report.failed, box.contact("anna@example.com")) == (1, None)
+
+
+async def test_a_new_id_of_the_crm_whose_writing_is_in_doubt_is_read_again(
+    box: Sandbox, kt: KlickTipp, tmp_path: Path
+) -> None:
+    """The contact has got it, but no answer came: with a new address it is still the same contact."""
+    contact = add(box, "anna@example.com")
+    box.drop("Update Contact", times=9)
+    await applied(make_sync(box, kt, journal=tmp_path / "j"), {"Nr": "K-1", "Mail": "anna@example.com"})
+    box.recover()
+    _, rows = await planned(make_sync(box, kt, journal=tmp_path / "j"), {"Nr": "K-1", "Mail": "neu@example.com"})
+    assert [(row.action, row.contact_id) for row in rows] == [(Action.CHANGE_ADDRESS, contact.id)]
 
 
 async def test_a_tag_that_was_deleted_after_the_plan_is_made_again(box: Sandbox, kt: KlickTipp) -> None:

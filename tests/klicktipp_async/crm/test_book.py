@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from klickdoxie_core.errors import JournalError
-from klicktipp_async import ConfigError
+from klicktipp_async import ConfigError, KlickTipp, KlickTippError, errors
 from klicktipp_async.crm import Action, RowPlan
 from klicktipp_async.crm.book import Book
 from klicktipp_async.crm.rows import entry_of, plan_of
+from klicktipp_async.sandbox import Sandbox
+from tests.klicktipp_async.crm.support import Row, anna, make_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -63,3 +66,18 @@ async def test_nothing_is_made_where_there_is_no_journal(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="no plan"):
         await book.reopen()
     assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.parametrize("kind", [errors.JournalError, errors.JobStopped])
+async def test_an_error_of_the_rows_comes_as_it_is(box: Sandbox, kt: KlickTipp, kind: type[KlickTippError]) -> None:
+    """Rows may come out of another job, whose error keeps its own cause."""
+    own = kind("der andere Abgleich ist im Gange")
+
+    def rows() -> Iterator[Row]:
+        yield anna()
+        raise own from ValueError("its own")
+
+    with pytest.raises(kind) as caught:
+        await make_sync(box, kt).plan(rows())
+    assert caught.value is own
+    assert isinstance(own.__cause__, ValueError)

@@ -13,8 +13,9 @@ import anyio
 import pytest
 
 from klickdoxie_core import Clock
+from klickdoxie_core.progress import Progress
 from klicktipp_async import ArgumentError, BadRequest, ConfigError, KlickTipp
-from klicktipp_async.crm.crm_ids import CrmIds
+from klicktipp_async.crm.crm_ids import CrmIds, ReadingStopped
 from klicktipp_async.sandbox import Bounce, Sandbox, Status
 
 pytestmark = pytest.mark.anyio
@@ -417,3 +418,31 @@ async def test_a_closed_file_is_a_clear_error(kt: KlickTipp, path: Path, field: 
         pass
     with pytest.raises(ConfigError, match="closed"):
         await ids.put({1: "K-1"})
+
+
+async def test_the_reading_tells_how_far_it_is(
+    kt: KlickTipp, box: Sandbox, path: Path, field: str, contacts: list[int]
+) -> None:
+    """Of all contacts that the file does not know; where it knows them all, nothing is told."""
+    told: list[Progress] = []
+    async with CrmIds(path, kt, field, on_progress=told.append) as ids:
+        await ids.find("K-3")
+    assert (told[-1].done, told[-1].total) == (len(contacts), 10)
+    told.clear()
+    async with CrmIds(path, kt, field, on_progress=told.append) as ids:
+        await ids.find("K-3")
+    assert not told
+
+
+async def test_a_reading_that_is_stopped_keeps_what_was_read(
+    kt: KlickTipp, box: Sandbox, path: Path, field: str, contacts: list[int]
+) -> None:
+    """Nobody who waits for it gets an answer that is not to be relied on, and the next one reads the rest."""
+    async with CrmIds(path, kt, field, concurrency=1, stopped=lambda: box.count("Get Contact") >= 4) as ids:
+        for _ in range(2):
+            with pytest.raises(ReadingStopped):
+                await ids.find("K-3")
+    assert 4 <= (read_first := box.count("Get Contact")) <= 6
+    async with CrmIds(path, kt, field) as ids:
+        assert await ids.find("K-9") == contacts[9]
+        assert ids.reads == 10 - read_first

@@ -263,6 +263,13 @@ def test_nothing_is_removed_where_segments_are_not_mapped() -> None:
     assert tags_of((2, 3), rules=Rules(), tags=("Neu",)) == (("Neu",), ())
 
 
+def test_a_row_without_its_segments_takes_none_off() -> None:
+    """A column that a row does not have says nothing; what is named is set all the same."""
+    contact = Contact(id=1, tags=(2, 3))
+    found = difference(contact, Wanted(tags=("Neu",), keeps_segments=True), RULES, TAGS)
+    assert (found.add_tags, found.remove_tags) == (("Neu",), ())
+
+
 def test_the_prefix_is_that_of_the_rules() -> None:
     """Another prefix owns other tags."""
     rules = attrs.evolve(RULES, segments=Segments("crm"))

@@ -71,6 +71,15 @@ async def test_ids_go_before_addresses(
     assert (number_of(box, found), code(found.reason)) == (expected, reason)
 
 
+async def test_an_address_that_the_service_takes_for_the_contacts_own_is_not_taken(
+    box: Sandbox, kt: KlickTipp, ids: CrmIds
+) -> None:
+    """What the service holds for the same address decides, not how we compare two of them."""
+    contact = add(box, "strasse@example.com")
+    found = await Identity(kt, RULES, ids).find(Wanted(contact=str(contact.id), email="straße@example.com"))
+    assert (number_of(box, found), found.reason) == (3, None)
+
+
 async def test_a_contact_key_stands_for_the_id(box: Sandbox, kt: KlickTipp, ids: CrmIds) -> None:
     """The service takes either."""
     key = list(box.contacts.values())[1].key

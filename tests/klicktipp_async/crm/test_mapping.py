@@ -212,6 +212,11 @@ def test_columns_that_differ_in_case_only_are_told_apart() -> None:
         ({"fields": {"Umsatz": Target(field="Birthday", type="datetime")}}, "cannot be datetime: it is date"),
         ({"fields": {"Umsatz": Target(field="Vorname", type="number")}}, "cannot be number: it is paragraph"),
         ({"fields": {"Umsatz": Target(field="Webseite", type="line")}}, "fieldWebsite cannot be line: it is url"),
+        (
+            {"fields": {"Umsatz": Target(field="Vorname", type="paragraph")}},
+            "fieldFirstName cannot be paragraph: it is a text of one line",
+        ),
+        ({"fields": {"Umsatz": Target(field="Vorname", type="html")}}, "fieldFirstName cannot be html"),
         ({"segments": ["Phasen"]}, "there is no column 'Phasen'; did you mean 'Phase'?"),
         ({"tags": ["Tags"]}, "there is no column 'Tags'"),
     ],

@@ -18,6 +18,7 @@ segments = ["Phase", "Status"]
 tags = ["Interessen"]
 tag_separators = ";"
 timezone = "Europe/Berlin"
+country = 49
 
 [crm_id]
 column = "CRM-ID"
@@ -65,6 +66,7 @@ def test_a_file_says_all_that_a_mapping_can(tmp_path: Path, encoding: str) -> No
         tags=["Interessen"],
         tag_separators=";",
         timezone=ZoneInfo("Europe/Berlin"),
+        country="49",
     )
     assert Mapping.from_pairs([str(path)]) == mapping
 
@@ -91,6 +93,8 @@ def test_a_short_file_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
         ('timezone = "Europe"', "timezone must be the name of a known time zone"),
         ("timezone = 1", "timezone must be the name of a known time zone"),
         ('crm_id = "CRM-ID"', "crm_id must be a table with the texts column and field"),
+        ('country = "+49"', "country must be a calling code without + or zeros, such as 49"),
+        ("country = true", "country must be a calling code"),
         ('[crm_id]\ncolumn = "ID"', "crm_id must be a table with the texts column and field"),
         ('[crm_id]\ncolumn = "ID"\nfield = "a"\ntype = "b"', "crm_id must be a table with the texts column and field"),
         ('fields = "Vorname"', "fields must be a table of columns"),
@@ -142,6 +146,14 @@ def test_a_file_that_is_broken_is_refused(tmp_path: Path, content: bytes) -> Non
         Mapping.from_toml(path)
     with pytest.raises(MappingError, match=r"mapping\.toml cannot be read: "):
         Mapping.from_pairs([str(path)])
+
+
+@pytest.mark.parametrize(("longer", "said"), [(1, "it has more than 262,144 characters"), (0, "email")])
+def test_a_file_of_contacts_is_no_mapping(tmp_path: Path, longer: int, said: str) -> None:
+    """It is refused before the reader takes its time over it; what counts are characters, not bytes."""
+    path = written(tmp_path, "#" + "ä" * ((1 << 18) - 1 + longer))
+    with pytest.raises(MappingError, match=said):
+        Mapping.from_toml(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -203,6 +215,8 @@ def test_a_form_says_what_a_field_holds(target: str, field: str, kind: FieldType
         (["=email"], "email must name a column"),
         (["A=field11"], "no column says who a contact is"),
         (["A=emial"], "'emial' is no target; did you mean 'email'?"),
+        (["A=nix"], "'nix' is no word for who a contact is, and was taken for a data field"),
+        (["A=nix"], "no column says who a contact is"),
         (["A=emial", "B=Notiz"], "no column says who a contact is"),
         ([], "no column says who a contact is"),
     ],

@@ -45,7 +45,7 @@ async def sync(box: Sandbox, kt: KlickTipp) -> ContactSync:
             anna(Nr="K-3", Mail="clara@example.com", Vorname="Clara"),
             anna(Nr="K-4", Mail="ole@example.com"),
             anna(Nr="K-5", Mail="emil@example.com", Tags="VIP", Segmente=""),
-            anna(Nr="K-5", Mail="emil@example.com"),
+            anna(Nr="K-5", Mail="emil@example.com", Tags="VIP", Segmente=""),
             anna(Nr="K-7", Mail="kaputt"),
         ]
     )

@@ -11,7 +11,7 @@ from klickdoxie_core import Clock
 from klickdoxie_core.progress import Progress
 from klicktipp_async import ConfigError, KlickTipp, Retry
 from klicktipp_async.crm import Action, Change, Reason, SourceRow
-from klicktipp_async.errors import ArgumentError
+from klicktipp_async.errors import ArgumentError, DecodeError
 from klicktipp_async.sandbox import Sandbox
 from tests.klicktipp_async.crm.support import CRM_FIELD, Row, add, anna, code, make_sync, people, planned
 
@@ -57,8 +57,8 @@ async def test_each_row_has_an_action_or_a_reason(box: Sandbox, kt: KlickTipp) -
         (4, Action.CREATE, None),
         (5, Action.UPSERT, "sms_only"),
         (6, Action.SKIPPED, "unsubscribed"),
-        (7, Action.SKIPPED, "duplicate"),
-        (8, Action.SKIPPED, "duplicate"),
+        (7, Action.SKIPPED, "other_values"),
+        (8, Action.SKIPPED, "other_values"),
         (9, Action.SKIPPED, "no_address"),
         (10, Action.SKIPPED, "no_identity"),
         (11, Action.SKIPPED, "email_invalid"),
@@ -75,7 +75,7 @@ async def test_each_row_has_an_action_or_a_reason(box: Sandbox, kt: KlickTipp) -
     }
     assert (plan.total, plan.left, plan.empty, plan.complete) == (13, 4, False, True)
     assert plan.changes == {"email": 1, "fieldFirstName": 1}
-    assert plan.reasons["duplicate"] == 2
+    assert plan.reasons["other_values"] == 2
     assert sum(plan.reasons.values()) == 8
 
 
@@ -96,8 +96,9 @@ async def test_a_change_tells_old_and_new(box: Sandbox, kt: KlickTipp) -> None:
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        ({"Nr": "K-9"}, "duplicate"),
-        ({"Mail": "neu@example.com"}, "duplicate"),
+        ({}, "duplicate"),
+        ({"Nr": "K-9"}, "other_values"),
+        ({"Mail": "neu@example.com"}, "other_values"),
         ({"Nr": None, "KT": "{id}", "Mail": None}, "same_contact"),
         ({"Nr": None, "Mail": "alt@example.com"}, "same_contact"),
     ],
@@ -115,6 +116,49 @@ async def test_the_first_of_two_rows_for_one_contact_counts(
     assert (rows[1].reason.code, plan.reasons) == (reason, {reason: 1})
     assert "line 1" in rows[1].reason.english
     assert "Zeile 1" in rows[1].reason.german
+
+
+SHARED = "+49 170 5550001"
+
+
+@pytest.mark.parametrize("apart", [0, 300])
+@pytest.mark.parametrize(
+    ("second", "reason", "column"),
+    [
+        ({}, "duplicate", None),
+        ({"Mail": "ANNA@example.com", "Mobil": "0049 170 5550001"}, "duplicate", None),
+        ({"Vorname": "Eva"}, "other_values", "Nr"),
+        ({"Nr": None, "Vorname": "Eva"}, "other_values", "Mail"),
+        ({"Nr": "K-2"}, "other_values", "Mail"),
+        ({"Nr": "K-2", "Mail": "eva@example.com", "Mobil": "0049 170 5550001"}, "sms_shared", "Mobil"),
+        ({"Nr": None, "Mail": "eva@example.com"}, "sms_shared", "Mobil"),
+        ({"Nr": None, "Mail": None}, "sms_shared", "Mobil"),
+    ],
+)
+async def test_a_row_that_cannot_be_sent_beside_an_earlier_one_says_why(
+    box: Sandbox, kt: KlickTipp, apart: int, second: dict[str, Any], reason: str, column: str | None
+) -> None:
+    """Only what is the same in every value is a mere duplicate; two people may well share a telephone."""
+    others = [{"Mail": f"berta{number}@example.com"} for number in range(apart)]
+    rows: list[Row] = [anna(Mobil=SHARED), *others, anna(**{"Mobil": SHARED, **second})]
+    _, found = await planned(make_sync(box, kt, look_up=False), *rows)
+    told = found[-1].reason
+    assert told is not None
+    assert (told.code, told.column) == (reason, column)
+    assert ("line 1," in told.english, "Zeile 1," in told.german) == (True, True)
+    assert told.english.startswith(f"{column}: " if column else "the same contact")
+
+
+async def test_a_row_that_is_left_out_takes_nothing_from_later_ones(box: Sandbox, kt: KlickTipp) -> None:
+    """Who is left out for a shared number is taken where the address comes once more without it."""
+    rows = [
+        anna(Mobil=SHARED),
+        anna(Nr=None, Mail="eva@example.com", Mobil=SHARED),
+        anna(Nr=None, Mail="eva@example.com", Mobil=SHARED),
+        anna(Nr=None, Mail="eva@example.com"),
+    ]
+    _, found = await planned(make_sync(box, kt, look_up=False), *rows)
+    assert [code(row.reason) for row in found] == [None, "sms_shared", "sms_shared", None]
 
 
 async def test_duplicates_are_found_however_far_apart(box: Sandbox, kt: KlickTipp) -> None:
@@ -171,6 +215,18 @@ async def test_a_contact_that_cannot_be_read_is_skipped_with_its_reason(
     assert [(row.action, code(row.reason)) for row in found] == [(Action.SKIPPED, expected), (Action.UPDATE, None)]
 
 
+@pytest.mark.parametrize("operation", ["Search Contact ID", "Get Contact"])
+async def test_an_answer_of_somebody_else_ends_the_plan(box: Sandbox, clock: Clock, operation: str) -> None:
+    """A 404 of a web server says nothing of the row: nobody is added for it, and no row is left out."""
+    sync = make_sync(box, box.client(clock=clock), find_crm_ids=False, concurrency=1)
+    add(box, "anna@example.com")
+    box.fail(operation, status=404, body="<html>nginx</html>")
+    with pytest.raises(DecodeError, match="check base_url"):
+        await sync.plan([anna()])
+    _, found = await planned(sync, anna())
+    assert [row.action for row in found] == [Action.UPDATE]
+
+
 class Cursor:
     """Rows of a database that come one by one."""
 
@@ -223,6 +279,26 @@ async def test_the_progress_counts_the_rows(box: Sandbox, kt: KlickTipp) -> None
     told: list[Progress] = []
     await make_sync(box, kt, look_up=False, on_progress=told.append).plan(people(300), total=300)
     assert (told[-1].done, told[-1].total) == (300, 300)
+
+
+async def test_causes_are_counted_in_brief(box: Sandbox, kt: KlickTipp) -> None:
+    """The column and a few words, the same for all their rows; a row with two faults counts for both."""
+    rows: list[Row] = [
+        {"Mail": "kaputt", "Mobil": "0170"},
+        {"Mail": "auch kaputt"},
+        anna(),
+        anna(Vorname="Eva"),
+        anna(Vorname="Ina"),
+        SourceRow(9, Reason("cells_missing", "the row has 1 cells, the header 2", "…")),
+    ]
+    plan, _ = await planned(make_sync(box, kt, look_up=False), *rows)
+    assert [(cause.english, cause.column, count) for cause, count in plan.causes.most_common()] == [
+        ("Mail: not an e-mail address", "Mail", 2),
+        ("Nr: the same contact twice in the file, with other values", "Nr", 2),
+        ("Mobil: not a phone number with its country", "Mobil", 1),
+        ("the row has too few cells", None, 1),
+    ]
+    assert plan.reasons == {"email_invalid": 2, "other_values": 2, "cells_missing": 1}
 
 
 async def test_columns_that_no_row_has_are_told(box: Sandbox, kt: KlickTipp) -> None:

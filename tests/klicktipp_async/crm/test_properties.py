@@ -37,6 +37,7 @@ from tests.klicktipp_async.crm.support import CRM_FIELD, add, anna, make_sync, p
 
 Contacts: TypeAlias = dict[int, StoredContact]
 
+_PERSONS: Final = ("Nr", "Mail", "KT")
 DISSOLVING: Final = frozenset({"email_taken", "other_crm_contact", "same_contact"})
 """Why a row is skipped only for as long as another contact has not moved on."""
 # Without shrinking, which would take minutes; add Phase.shrink to look into a failure.
@@ -121,6 +122,8 @@ class Round:
             "no_address": contact is None and not (row["Mail"] or row["Mobil"]),
             "tags_need_email": not row["Mail"] and nobody,
             "duplicate": any(_share_a_name(row, other) for other in self.box.rows[:number]),
+            "other_values": any(_share_a_name(row, other, _PERSONS) for other in self.box.rows[:number]),
+            "sms_shared": any(_share_a_name(row, other, ("Mobil",)) for other in self.box.rows[:number]),
             "same_contact": contact is not None and contact.id in meant[:number],
             "unsubscribed": contact is not None and contact.status is Status.UNSUBSCRIBED,
             "email_taken": contact is not None and self._is_taken(row, contact),
@@ -191,11 +194,8 @@ def _same(one: str, other: str) -> bool:
     return one.lower() == other.lower()
 
 
-def _share_a_name(row: Row, other: Row) -> bool:
-    return any(
-        row[name] and str(row[name]).strip().lower() == str(other[name]).strip().lower()
-        for name in ("Nr", "Mail", "Mobil", "KT")
-    )
+def _share_a_name(row: Row, other: Row, columns: Sequence[str] = (*_PERSONS, "Mobil")) -> bool:
+    return any(row[name] and str(row[name]).strip().lower() == str(other[name]).strip().lower() for name in columns)
 
 
 async def run_round(box: Account, sync: ContactSync) -> Round:

@@ -74,7 +74,7 @@ async def test_an_opt_in_process_is_named_by_its_id_or_its_name(box: Sandbox, re
     assert (reference.opt_in_id(None), reference.opt_in_id("default")) == (None, None)
 
 
-@pytest.mark.parametrize("named", [7, "7", "Newsletter"])
+@pytest.mark.parametrize("named", [7, "7", "Newsletter", ""])
 async def test_an_unknown_opt_in_process_is_told_what_there_is(
     box: Sandbox, reference: Reference, named: int | str
 ) -> None:

@@ -17,6 +17,7 @@ from klickdoxie_core.errors import ConnectFailed, JobStopped
 from klickdoxie_core.progress import Progress
 from klicktipp_async import ConfigError, Forbidden, KlickTipp, Retry
 from klicktipp_async.crm import Action, ContactSync, State
+from klicktipp_async.crm import sync as sync_module
 from klicktipp_async.sandbox import Sandbox
 from tests.klicktipp_async.crm.support import (
     CRM_FIELD,
@@ -346,3 +347,66 @@ async def test_an_account_that_cannot_be_read_makes_no_plan(box: Sandbox, kt: Kl
     box.fail("Search Contact ID", every=1, status=403, body=["API access denied."])
     with pytest.raises(Forbidden):
         await sync.plan([anna()])
+
+
+async def test_the_reading_of_contacts_is_told_and_does_not_count_for_the_rows(
+    box: Sandbox, kt: KlickTipp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long the rows will take says their own pace; the clock starts anew when the contacts are read."""
+    now = 0.0
+    reading: list[Progress] = []
+    planning: list[Progress] = []
+
+    def read(progress: Progress) -> None:
+        nonlocal now
+        now += 1000
+        reading.append(progress)
+
+    monkeypatch.setattr(sync_module, "Clock", lambda: Clock(monotonic=lambda: now))
+    box.seed_contacts(20)
+    sync = make_sync(box, kt, on_reading=read, on_progress=planning.append)
+    await sync.plan([anna()], total=1)
+    assert (reading[-1].done, reading[-1].total) == (20, 20)
+    assert (planning[-1].done, planning[-1].total, planning[-1].seconds) == (1, 1, 0)
+
+
+async def test_the_reading_of_contacts_can_be_stopped_and_gone_on_with(
+    box: Sandbox, kt: KlickTipp, tmp_path: Path
+) -> None:
+    """A plan that needs them ends there; made again, also with another journal, it reads only the others."""
+    box.seed_contacts(30)
+    ids = tmp_path / "konto.ids"
+    sync = make_sync(box, kt, journal=tmp_path / "j", crm_ids=ids, concurrency=1, on_reading=lambda _: sync.stop())
+    plan = await sync.plan([anna()])
+    assert (plan.complete, plan.total) == (False, 0)
+    read_first = box.count("Get Contact")
+    assert 1 <= read_first < 30
+    other = make_sync(box, kt, journal=tmp_path / "j2", crm_ids=ids)
+    assert (await other.plan([anna()])).complete
+    assert box.count("Get Contact") == 30
+    assert not (tmp_path / "j2.ids").exists()
+
+
+async def test_rows_that_were_planned_before_do_not_count_for_the_pace(
+    box: Sandbox, kt: KlickTipp, tmp_path: Path
+) -> None:
+    """They were passed over, which takes no time."""
+    told: list[Progress] = []
+    sync = make_sync(box, kt, journal=tmp_path / "j", look_up=False, on_progress=told.append)
+
+    def stopped() -> Iterator[dict[str, object]]:
+        yield from people(250)
+        sync.stop()
+        yield anna()
+
+    await sync.plan(stopped())
+    await sync.plan(people(300))
+    assert (told[-1].skipped, told[-1].ok, told[-1].done) == (250, 50, 300)
+
+
+async def test_tags_that_an_earlier_run_has_made_are_not_new(box: Sandbox, kt: KlickTipp, tmp_path: Path) -> None:
+    """The plan that is gone on with does not announce them once more."""
+    sync = make_sync(box, kt, journal=tmp_path / "j")
+    assert (await sync.plan([anna()], source="x")).new_tags == ("[CRM] Kunde",)
+    box.add_tag("[CRM] Kunde")
+    assert (await make_sync(box, kt, journal=tmp_path / "j").plan([anna()], source="x")).new_tags == ()

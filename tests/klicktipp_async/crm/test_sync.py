@@ -158,8 +158,10 @@ async def test_everything_is_checked_before_anything_is_read(box: Sandbox, kt: K
     assert all(said in str(wrong.value) for said in ("Vornahme", "Stat", "Mail"))
     with pytest.raises(ConfigError, match=rf"no opt-in process 7; it has .*{box.single_opt_in_id}"):
         await make_sync(box, kt, journal=tmp_path / "j", opt_in_id=7).plan([anna()])
-    with pytest.raises(ArgumentError, match="concurrency"):
-        make_sync(box, kt, concurrency=0)
+    wrong_numbers: tuple[Any, ...] = (0, True, "8", 1.5)
+    for concurrency in wrong_numbers:
+        with pytest.raises(ArgumentError, match="concurrency"):
+            make_sync(box, kt, concurrency=concurrency)
     assert not (tmp_path / "j").exists()
 
 
@@ -280,9 +282,11 @@ async def test_the_mapping_may_name_the_prefix(box: Sandbox, kt: KlickTipp) -> N
 
 
 async def test_tags_are_a_list(kt: KlickTipp) -> None:
-    """A text would become a tag for each of its letters."""
-    with pytest.raises(ArgumentError, match="tags"):
-        ContactSync(kt, mapping=Mapping(email="Mail"), opt_in_id=None, tags="Kunde")
+    """A text would become a tag for each of its letters, and what is no text would fail much later."""
+    wrong: tuple[Any, ...] = ("Kunde", None, [7])
+    for tags in wrong:
+        with pytest.raises(ArgumentError, match="tags"):
+            ContactSync(kt, mapping=Mapping(email="Mail"), opt_in_id=None, tags=tags)
 
 
 async def test_a_journal_belongs_to_one_account(box: Sandbox, kt: KlickTipp, tmp_path: Path) -> None:

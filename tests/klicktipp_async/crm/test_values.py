@@ -289,6 +289,27 @@ def test_other_phone_numbers_are_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0170 5550001", "00491705550001"),
+        ("(030) 23125-007", "00493023125007"),
+        ("+43 1 5550001", "004315550001"),
+        ("0043 1 5550001", "004315550001"),
+    ],
+)
+def test_a_number_as_it_is_dialled_at_home_takes_the_country_that_is_given(text: str, number: str) -> None:
+    """A number that names its country keeps it."""
+    assert read_phone(text, country="49") == number
+
+
+@pytest.mark.parametrize("text", ["1705550001", "4,93023E+11"])
+def test_a_country_does_not_repair_what_a_spreadsheet_has_damaged(text: str) -> None:
+    """Without the zero in front nobody knows whether the country is there already."""
+    with pytest.raises(Damaged):
+        read_phone(text, country="49")
+
+
+@pytest.mark.parametrize(
     ("value", "contact"), [("4711", "4711"), (4711, "4711"), ("01234abcdefghij56789", "01234abcdefghij56789")]
 )
 def test_a_contact_is_named_by_its_id_or_its_key(value: object, contact: str) -> None:

@@ -272,6 +272,63 @@ def test_names_are_what_two_rows_of_one_contact_share(first: Any, second: Any, s
     assert not any("anna" in name or name == "4711" for name in names[0])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ({"Mobil": "+49 30 23125-007"}, {"Mobil": "004930/23125007"}, True),
+        ({"Mail": "Anna@example.com", "Vorname": "Änne "}, {"Mail": "anna@example.com", "Vorname": "Änne"}, True),
+        ({"Phase": "b|a"}, {"Phase": "a, b"}, True),
+        ({"Vorname": "Änne"}, {"Vorname": "Anna"}, False),
+        ({"Vorname": "Änne"}, {"Vorname": ""}, False),
+        ({"Phase": "a"}, {"Tags": "[CRM] a"}, False),
+        ({"Phase": "", "Status": ""}, {}, False),
+    ],
+)
+def test_the_content_is_what_two_equal_rows_share(first: Any, second: Any, alike: bool) -> None:
+    """However it is written, what is sent for them would be the same."""
+    one, other = (wanted({"Mail": "anna@example.com", **row}, rules()).content for row in (first, second))
+    assert (one == other) is alike
+
+
+def test_every_fault_of_a_row_is_told() -> None:
+    """One round is enough to mend it; the code is that of the first, and each stands once."""
+    row = {"Mail": "kaputt", "Mobil": "0171", "Geburtstag": "31.02.1980", "Tags": "2025", "Anzahl": "x"}
+    reason = rules().wanted(row)
+    assert isinstance(reason, Reason)
+    codes = ["date_invalid", "number_invalid", "email_invalid", "sms_invalid", "tag_invalid"]
+    assert [fault.code for fault in reason.faults] == codes
+    assert reason.code == codes[0]
+    for language in ("en", "de"):
+        assert reason.text(language) == "; ".join(fault.text(language) for fault in reason.faults)
+    columns = ["Geburtstag", "Anzahl", "Mail", "Mobil", "Tags"]
+    assert [(brief.code, brief.column) for brief in reason.in_brief()] == list(zip(codes, columns, strict=True))
+    assert next(reason.in_brief()).text("de") == "Geburtstag: kein Datum"
+
+
+@pytest.mark.parametrize(
+    ("column", "empty", "field"),
+    [
+        ("Geburtstag", "0000-00-00", None),
+        ("Geburtstag", "0000-00-00 00:00:00", None),
+        ("Termin", "0000-00-00 00:00:00", None),
+        ("Tag", "0000-00-00", ""),
+        ("Vorname", "0000-00-00", "0000-00-00"),
+    ],
+)
+def test_the_date_that_stands_for_none_in_databases_is_empty(column: str, empty: str, field: str | None) -> None:
+    """It leaves a field of dates alone, or clears it where empty cells do; in other fields it is a text."""
+    given = {**MAPPING["fields"], "Tag": Target(field="field15", type="date", clear_if_empty=True)}
+    del given["Privat"]
+    assert list(fields(empty, column, fields=given).values()) == ([] if field is None else [field])
+
+
+def test_numbers_written_as_at_home_get_the_country_of_the_mapping() -> None:
+    """Without one they are refused; those that name theirs stay as they are."""
+    german = rules(country="49")
+    assert wanted({"Mobil": "0170 555-0001"}, german).sms_number == "00491705550001"
+    assert wanted({"Mobil": "+43 1 5550001"}, german).sms_number == "004315550001"
+
+
 def test_a_mapping_may_have_no_field_for_the_id_of_the_crm() -> None:
     """Without one, nothing is written of it."""
     found = wanted({"Mail": "anna@example.com", "ID": "a"}, rules(crm_id=None))

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from klicktipp_async import Interrupted, KlickTipp, Listbuilding, Retry
 from klicktipp_async.sandbox import Sandbox
+from klicktipp_async.sandbox.operations import OPERATIONS
 from klicktipp_async.testing import (
     assert_applied_once,
     assert_contact,
+    assert_not_called,
     assert_not_tagged,
     assert_nothing_applied_twice,
     assert_tagged,
 )
 from klicktipp_async.testing.assertions import UNREPEATABLE
+from tests.inventory.test_klicktipp import use_everything
 
 pytest_plugins = ["klicktipp_async.testing.plugin"]
 pytestmark = pytest.mark.anyio
 
+UPSERT = "Add or Update Contact"
 EMAIL = "jürgen.kanarie@example.com"
 
 
@@ -38,6 +44,7 @@ async def test_what_is_so_passes(box: Sandbox) -> None:
     """Addresses count in any case, a field without a value is empty, and SmartTags are tags."""
     assert_contact(box, EMAIL.upper())
     assert_contact(box, EMAIL, status="pending", fields={"fieldFirstName": "Jürgen", "fieldCity": ""})
+    assert_contact(box, EMAIL, fields={"FirstName": "Jürgen", "City": ""})
     assert_tagged(box, EMAIL, "Gekauft", "Kunde; alt")
     assert_not_tagged(box, EMAIL, "Frei", "Neu")
 
@@ -50,6 +57,10 @@ async def test_what_is_so_passes(box: Sandbox) -> None:
         (
             lambda box: assert_contact(box, EMAIL, fields={"fieldFirstName": "Jörg", "fieldCity": "Köln"}),
             "contact 155000001 differs in fieldFirstName (has another value), fieldCity (has no value)",
+        ),
+        (
+            lambda box: assert_contact(box, EMAIL, fields={"FirstName": "Jörg"}),
+            "contact 155000001 differs in fieldFirstName (has another value)",
         ),
         (
             lambda box: assert_tagged(box, EMAIL, "Gekauft", "Frei", "Neu"),
@@ -79,6 +90,16 @@ async def test_what_is_otherwise_is_said(box: Sandbox, question: Callable[[Sandb
         (lambda box: assert_tagged(box, EMAIL), "at least one tag"),
         (lambda box: assert_not_tagged(box, EMAIL), "at least one tag"),
         (lambda box: assert_contact(box, EMAIL, status="active"), "active"),
+        (lambda box: assert_contact(box, EMAIL, fields={"firstname": "Jürgen"}), "fieldfirstname must be spelled"),
+        (lambda box: assert_not_called(box, UPSERT, emial=EMAIL), f"of '{UPSERT}' carries 'emial'; close to it: email"),
+        (
+            lambda box: assert_not_called(box, UPSERT, opt_in=1),
+            "what there is: email, fields, listid, smsnumber, tagid",
+        ),
+        (lambda box: assert_not_called(box, "List Tags", name="a"), "carries 'name'; what there is: none"),
+        (lambda box: assert_not_called(box, emial=EMAIL), "no request carries 'emial'; close to it: email"),
+        (lambda box: assert_not_called(box, "Create Tags", name="a"), "close to it: 'Create Tag'"),
+        (lambda box: assert_applied_once(box, UPSERT, tag_id=1), "close to it: tagid"),
     ],
 )
 async def test_a_question_that_asks_nothing_is_refused(
@@ -87,6 +108,26 @@ async def test_a_question_that_asks_nothing_is_refused(
     """It would make a test pass that tests nothing."""
     with pytest.raises(ValueError, match=said):
         question(box)
+
+
+async def test_what_was_not_called_is_asked_by_any_name_that_a_request_may_carry(box: Sandbox) -> None:
+    """In its path, its query or its body."""
+    assert_not_called(box, UPSERT, email="x@example.com", listid=1)
+    assert_not_called(box, "Get Contact", subscriberid=1)
+    assert_not_called(box, bounceStatus="hardbounce")
+    with pytest.raises(AssertionError, match="was called once, and should not have been"):
+        assert_not_called(box, UPSERT, email=EMAIL.upper())
+
+
+async def test_every_name_that_is_sent_can_be_asked_for() -> None:
+    """The client sends nothing that its operation is not said to carry."""
+    async with Sandbox() as box:
+        await use_everything(box, box.client(), box.listbuilding())
+        known = {operation.name: operation.names for operation in OPERATIONS}
+        for received in box.requests:
+            assert received.operation is not None
+            sent = {*json.loads(received.body or b"{}"), *dict(parse_qsl(received.query)), *received.values}
+            assert sent <= known[received.operation]
 
 
 async def test_a_lost_answer_makes_nothing_happen_twice(box: Sandbox, klicktipp: KlickTipp) -> None:
