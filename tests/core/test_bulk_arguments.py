@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from klickdoxie_core import Effect, bulk
+from klickdoxie_core import Clock, Effect, bulk
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.errors import ArgumentError, ConfigError, Interrupted, JobStopped
 from klickdoxie_core.journal import Journal, State
@@ -88,7 +88,7 @@ async def test_a_function_that_is_not_async_ends_the_job(tmp_path: Path, how: st
         assert {entry.state async for entry in journal.entries()} <= {State.PENDING}
 
 
-async def test_a_probe_that_is_not_async_ends_the_job() -> None:
+async def test_a_probe_that_is_not_async_ends_the_job(clock: Clock) -> None:
     """Just as any other answer that says that going on is senseless."""
 
     async def lost(item: int) -> int:
@@ -96,7 +96,7 @@ async def test_a_probe_that_is_not_async_ends_the_job() -> None:
 
     probe: Any = lambda: 5  # noqa: E731 - likewise
     with pytest.raises(JobStopped, match=r"must be an async function, .* it returned int"):
-        async with bulk(lost, range(100), breaker=Breaker(probe=probe, outages=1)) as outcomes:
+        async with bulk(lost, range(100), breaker=Breaker(probe=probe, outages=1), clock=clock) as outcomes:
             [outcome async for outcome in outcomes]
 
 

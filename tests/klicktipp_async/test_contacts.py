@@ -15,6 +15,7 @@ import httpx
 import pytest
 import respx
 
+from klickdoxie_core import Clock
 from klicktipp_async import (
     ArgumentError,
     BadRequest,
@@ -344,10 +345,10 @@ async def test_a_contact_that_is_not_there(language: Any) -> None:
                 await call
 
 
-async def test_a_delete_whose_answer_is_lost_has_worked() -> None:
+async def test_a_delete_whose_answer_is_lost_has_worked(clock: Clock) -> None:
     """Sent again, it finds nothing: contacts, tags, data fields and opt-in processes alike."""
     async with Sandbox() as box:
-        kt = box.client()
+        kt = box.client(clock=clock)
         (contact,) = box.seed_contacts(1)
         deletes = {
             "Delete Contact": partial(kt.contacts.delete, contact),
