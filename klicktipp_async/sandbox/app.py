@@ -128,6 +128,11 @@ class Sandbox(SandboxBase):
         """How many confirmation mails went to each address."""
         return self._store.confirmation_mails
 
+    def names_of(self, operation: str | None) -> frozenset[str] | None:
+        """What requests of an operation may carry, in path, query and body; of any where it is None."""
+        known = [each.names for each in OPERATIONS if operation in {None, each.name}]
+        return frozenset().union(*known) if known else None
+
     def contact(self, email: str) -> StoredContact | None:
         """The contact with this address; None where there is none."""
         return self._store.with_email(email)

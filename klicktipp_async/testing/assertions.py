@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from klickdoxie_core import testing as core
 from klickdoxie_core.testing import assert_no_repeats, fail, one_line
 from klicktipp_async.field_schema import field_key
 from klicktipp_async.sandbox import Sandbox, Status, StoredContact
-from klicktipp_async.sandbox.operations import OPERATIONS
 
 UNREPEATABLE: Final = frozenset(
     {"Add or Update Contact", "Create Tag", "Create Data Field", "Create Opt-in Process", "Sign In"}
 )
 """What creates something or may send a mail, so that it must not be carried out a second time by accident."""
-
-_NAMES: Final = {operation.name: operation.names for operation in OPERATIONS}
-_EVERY_NAME: Final = frozenset(name for names in _NAMES.values() for name in names)
-
-
-def assert_applied_once(box: Sandbox, operation: str, /, **values: object) -> None:
-    """The service carried out a request exactly once, however often it was sent.
-
-    A request that was refused was not carried out; one whose answer was lost may have been.
-
-    Args:
-        box: The sandbox.
-        operation: The vendor's name of the operation.
-        values: What the request carried, in its path, query or body, by the vendor's names; texts in any case.
-
-    Raises:
-        AssertionError: It was not carried out, or more than once.
-        ValueError: There is no such operation, it carries nothing of such a name, or the log has forgotten requests.
-    """
-    __tracebackhide__ = True
-    _check_names(operation, values)
-    core.assert_applied_once(box, operation, **values)
-
-
-def assert_not_called(box: Sandbox, operation: str | None = None, /, **values: object) -> None:
-    """No such request reached the service, not even one that it refused.
-
-    Args:
-        box: The sandbox.
-        operation: The vendor's name of the operation; None for any.
-        values: As for `assert_applied_once`.
-
-    Raises:
-        AssertionError: There was such a request.
-        ValueError: There is no such operation, it carries nothing of such a name, or the log has forgotten requests.
-    """
-    __tracebackhide__ = True
-    _check_names(operation, values)
-    core.assert_not_called(box, operation, **values)
 
 
 def assert_contact(
@@ -138,21 +96,6 @@ def assert_nothing_applied_twice(box: Sandbox) -> None:
     """
     __tracebackhide__ = True
     assert_no_repeats(box, UNREPEATABLE)
-
-
-def _check_names(operation: str | None, names: Iterable[str]) -> None:
-    """Refuse a name that no such request has: it would be found in none, whatever was sent."""
-    __tracebackhide__ = True
-    if operation is not None and operation not in _NAMES:
-        # The core says which operations are close to it.
-        return
-    known = sorted(_NAMES[operation] if operation is not None else _EVERY_NAME)
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known)
-            said = f"close to it: {one_line(close)}" if close else f"what there is: {one_line(known)}"
-            msg = f"no request{'' if operation is None else f' of {operation!r}'} carries {name!r}; {said}"
-            raise ValueError(msg)
 
 
 def _contact(box: Sandbox, email: str) -> StoredContact:

@@ -237,6 +237,11 @@ class SandboxBase:
         """The vendor's names of all operations."""
         return self._router.operations
 
+    def names_of(self, operation: str | None) -> frozenset[str] | None:
+        """What requests of an operation may carry, or of any where it is None; None where nobody knows."""
+        del operation
+        return None
+
     @property
     def unmet_faults(self) -> tuple[Fault, ...]:
         """The planned faults that have not happened yet, or less often than planned."""

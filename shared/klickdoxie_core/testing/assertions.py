@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NoReturn, cast
 from urllib.parse import parse_qsl
 
@@ -28,9 +28,11 @@ def assert_applied_once(box: SandboxBase, operation: str, /, **values: object) -
 
     Raises:
         AssertionError: It was not carried out, or more than once.
-        ValueError: There is no such operation, or the log has forgotten requests.
+        ValueError: There is no such operation, the sandbox knows that it carries nothing of such a name, or the log has
+            forgotten requests.
     """
     __tracebackhide__ = True
+    _check_names(box, operation, values)
     of_operation = [received for received in _log(box, operation) if received.applied]
     found = [received for received in of_operation if _carries(received, values)]
     if len(found) == 1:
@@ -50,9 +52,10 @@ def assert_not_called(box: SandboxBase, operation: str | None = None, /, **value
 
     Raises:
         AssertionError: There was such a request.
-        ValueError: There is no such operation, or the log has forgotten requests.
+        ValueError: As from `assert_applied_once`.
     """
     __tracebackhide__ = True
+    _check_names(box, operation, values)
     found = [received for received in _log(box, operation) if _carries(received, values)]
     if found:
         fail(box, f"{_named(operation, values)} was called {_times(len(found))}, and should not have been")
@@ -132,6 +135,17 @@ def _check_operation(box: SandboxBase, operation: str) -> None:
         close = difflib.get_close_matches(operation, box.operations, n=3, cutoff=0.4)
         msg = f"there is no operation {operation!r}; close to it: {one_line([repr(name) for name in close])}"
         raise ValueError(msg)
+
+
+def _check_names(box: SandboxBase, operation: str | None, names: Iterable[str]) -> None:
+    """Refuse a name that no such request has: it would be found in none, whatever was sent."""
+    known = box.names_of(operation)
+    if known is None or not (wrong := [name for name in names if name not in known]):
+        return
+    close = difflib.get_close_matches(wrong[0], known)
+    said = f"close to it: {one_line(close)}" if close else f"what there is: {one_line(sorted(known))}"
+    msg = f"no request{'' if operation is None else f' of {operation!r}'} carries {wrong[0]!r}; {said}"
+    raise ValueError(msg)
 
 
 def _log(box: SandboxBase, operation: str | None) -> Sequence[Received]:
