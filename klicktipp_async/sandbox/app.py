@@ -130,8 +130,8 @@ class Sandbox(SandboxBase):
 
     def names_of(self, operation: str | None) -> frozenset[str] | None:
         """What requests of an operation may carry, in path, query and body; of any where it is None."""
-        known = [each.names for each in OPERATIONS if operation in {None, each.name}]
-        return frozenset().union(*known) if known else None
+        asked = [each for each in OPERATIONS if operation in {None, each.name}]
+        return frozenset(name for each in asked for name in each.names) if asked else None
 
     def contact(self, email: str) -> StoredContact | None:
         """The contact with this address; None where there is none."""
