@@ -33,7 +33,7 @@ async def main() -> None:
 
 def _print(name: str, alone: float, stats: pstats.Stats) -> None:
     owners, functions = Counter[str](), Counter[str]()
-    rows = cast("dict[tuple[str, int, str], tuple[int, int, float, float, object]]", stats.stats)  # type: ignore[attr-defined]
+    rows = cast("dict[tuple[str, int, str], tuple[int, int, float, float, object]]", stats.stats)  # type: ignore[attr-defined]  # not in the stubs
     for (file, _, function), (_, _, own, _, _) in rows.items():
         owner = _owner(file, function)
         owners[owner] += own

@@ -28,7 +28,7 @@ from klickdoxie_core import Clock, Effect, bulk
 from klickdoxie_core.breaker import Breaker, text_of
 from klickdoxie_core.entry import Entry, State
 from klickdoxie_core.errors import JournalError
-from klickdoxie_core.journal import Journal, fingerprint, read_header
+from klickdoxie_core.journal import Journal, fingerprint, read_header, states_in
 from klickdoxie_core.progress import OnProgress
 from klickdoxie_core.table import ErrorFile, Row, Table
 
@@ -193,7 +193,7 @@ class RowJob:
         )
 
     async def _said_of(self, journal: Journal) -> str:
-        states = await _states(journal)
+        states = await states_in(journal)
         return (
             f"{self._path} records that this file was sent before: {states[State.DONE]} rows were sent, "
             f"{_in_doubt(states)} are in doubt, {states[State.PENDING]} are not sent yet; resume that job, or "
@@ -266,7 +266,7 @@ class RowJob:
 
     async def _conclude(self, journal: Journal) -> SendReport:
         """Write the error file and report; the figures are told even where the file cannot be written."""
-        states = await _states(journal)
+        states = await states_in(journal)
         self.report = report = self._figures(states)
         reasons = Counter[str]()
         doubtful, errors = await self._write_errors(journal, reasons, complete=not report.pending)
@@ -363,13 +363,6 @@ def _process_of(result: Record) -> object:
     """The process that was started; what else an answer holds is not kept."""
     found = result.raw.get("process_uuid") or result.raw.get("uuid")
     return found if isinstance(found, str) else None
-
-
-async def _states(journal: Journal) -> Counter[State]:
-    states = Counter[State]()
-    for (_, state), count in (await journal.counts()).items():
-        states[state] += count
-    return states
 
 
 def _in_doubt(states: Counter[State]) -> int:

@@ -11,7 +11,7 @@ import attrs
 from klickdoxie_core import Call, Dialect, Explained
 from klickdoxie_core.errors import error_for_status
 from klickdoxie_core.redact import mask
-from klickdoxie_core.trip import is_page
+from klickdoxie_core.trip import is_page, say_page
 from klicktipp_async import errors as e
 
 _LISTBUILDING = frozenset({"Sign In", "Sign Out", "Sign Off"})
@@ -193,10 +193,7 @@ def _by_status(operation: str, status: int, payload: object) -> Explained | None
     if status == 404 and not _may_be_ours(payload):
         return Explained(error=e.DecodeError, message=_say_stranger(payload))
     told = _told_by_status(operation, status, payload)
-    if told is None or not is_page(payload):
-        return told
-    advice = "; check base_url" if status < 500 else ""
-    return attrs.evolve(told, message=f"{told.message}; it sent a web page{advice}")
+    return None if told is None else attrs.evolve(told, message=told.message + say_page(status, payload))
 
 
 def _told_by_status(operation: str, status: int, payload: object) -> Explained | None:

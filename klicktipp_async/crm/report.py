@@ -9,14 +9,13 @@ from typing import Final, Self, cast
 
 import attrs
 
-from klickdoxie_core.entry import State
-from klickdoxie_core.journal import Journal
+from klickdoxie_core.entry import UNSETTLED, State
+from klickdoxie_core.journal import Journal, states_in
 from klicktipp_async.crm.book import Book
 from klicktipp_async.crm.reasons import Reason
 from klicktipp_async.crm.rows import WRITING, Action, RowPlan, RowReport, plan_of, recorded, report_of
 from klicktipp_async.errors import ConfigError
 
-UNSETTLED: Final = (State.PENDING, State.IN_FLIGHT, State.UNKNOWN)
 """The states of rows that are still to be sent."""
 MAX_NEW_TAGS: Final = 1000
 """New tags in one sync beyond which a column is taken for the wrong one."""
@@ -287,7 +286,7 @@ async def report_in(
 
 async def rows_in(journal: Journal, states: Collection[State]) -> int:
     """How many rows of an open journal are in one of these states."""
-    return sum(number for (_, state), number in (await journal.counts()).items() if state in states)
+    return sum(number for state, number in (await states_in(journal)).items() if state in states)
 
 
 def is_planned(journal: Journal) -> bool:

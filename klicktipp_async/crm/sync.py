@@ -13,7 +13,7 @@ import attrs
 
 from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.entry import State
+from klickdoxie_core.entry import UNSETTLED, State
 from klickdoxie_core.journal import Journal
 from klickdoxie_core.options import UNSET, Unset
 from klickdoxie_core.progress import OnProgress, Progress, Tally
@@ -29,7 +29,6 @@ from klicktipp_async.crm.planner import Planner, Rows
 from klicktipp_async.crm.reasons import Language, Reason
 from klicktipp_async.crm.reference import Reference
 from klicktipp_async.crm.report import (
-    UNSETTLED,
     Figures,
     SyncPlan,
     SyncReport,

@@ -34,7 +34,7 @@ from klickdoxie_core.limiter import Limiter, LongPause
 from klickdoxie_core.observe import Announcer
 from klickdoxie_core.options import Options
 from klickdoxie_core.redact import mask
-from klickdoxie_core.trip import Problem, Trip, explained_verdict, is_page, say_failure, say_status, say_target
+from klickdoxie_core.trip import Problem, Trip, explained_verdict, say_failure, say_page, say_status, say_target
 from klickdoxie_core.wire.base import Failure, Opened, Request, Response, Wire, WireFailure
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ class Engine:
         verdict = judge_status(response.status, trip.call.effect)
         to = say_target(trip.call.target(self.base_url), response.headers) if verdict.error is Redirected else ""
         if explained is None:
-            message = say_status(response.status, is_page=is_page(payload)) + to
+            message = say_status(response.status) + say_page(response.status, payload) + to
         else:
             message, verdict = explained.message + to, explained_verdict(explained, verdict, trip.call.effect)
         return Problem(verdict=verdict, message=message, explained=explained, payload=payload)

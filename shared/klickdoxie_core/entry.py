@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import attrs
 
@@ -16,6 +17,10 @@ class State(enum.StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
+
+
+UNSETTLED: Final = (State.PENDING, State.IN_FLIGHT, State.UNKNOWN)
+"""The states of items that still need something."""
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -176,6 +177,14 @@ class Journal:
         if self._desk is None:
             raise closed(self.path)
         return await self._desk.submit(do)
+
+
+async def states_in(journal: Journal) -> Counter[State]:
+    """How many items of an open journal are in each state, of whatever kind."""
+    states = Counter[State]()
+    for (_, state), number in (await journal.counts()).items():
+        states[state] += number
+    return states
 
 
 def fingerprint(*parts: Path | str | bytes) -> str:

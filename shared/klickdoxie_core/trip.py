@@ -190,15 +190,18 @@ def explained_verdict(explained: Explained, by_status: Verdict | None, effect: E
     )
 
 
-def say_status(status: int, *, is_page: bool = False) -> str:
+def say_status(status: int) -> str:
     """What a status other than 2xx is called where nobody knows more."""
     said = f"the service answered {status}"
-    if 300 <= status < 400 and status != 304:
-        said += "; redirects are not followed"
-    if not is_page:
-        return said
+    return f"{said}; redirects are not followed" if 300 <= status < 400 and status != 304 else said
+
+
+def say_page(status: int, payload: object) -> str:
+    """What is added to that where the answer is a web page; empty where it is none."""
+    if not is_page(payload):
+        return ""
     # A proxy in front of the right service fails with a page, too.
-    return f"{said}; it sent a web page{'; check base_url' if status < 500 else ''}"
+    return f"; it sent a web page{'; check base_url' if status < 500 else ''}"
 
 
 def is_page(payload: object) -> bool:

@@ -13,14 +13,15 @@ from klickdoxie_core.breaker import Breaker
 from klickdoxie_core.bulk import bulk
 from klickdoxie_core.call import Effect
 from klickdoxie_core.clock import Clock
-from klickdoxie_core.entry import Entry, State
+from klickdoxie_core.entry import UNSETTLED, Entry, State
 from klickdoxie_core.errors import ConfigError, JournalError, SdkError
+from klickdoxie_core.journal import states_in
 from klickdoxie_core.options import Limit
 from klickdoxie_core.progress import Progress
 from klickdoxie_core.sharding.foreman import ForemanLike
 from klickdoxie_core.sharding.permits import Lease, SharedPermits
-from klickdoxie_core.sharding.shard import UNSETTLED, Shard, ShardReport, loaded
-from klickdoxie_core.sharding.splitting import reopened, states_in
+from klickdoxie_core.sharding.shard import Shard, ShardReport, loaded
+from klickdoxie_core.sharding.splitting import reopened
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -225,7 +226,7 @@ async def _report(run: ShardRun, error: SdkError | None) -> ShardReport:
 async def _counts(shard: Shard, error: SdkError | None) -> Mapping[State, int]:
     try:
         async with reopened(shard.journal) as journal:
-            return await states_in(journal)
+            return dict(await states_in(journal))
     except ConfigError:
         if error is None:
             raise

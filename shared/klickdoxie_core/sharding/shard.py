@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 Work: TypeAlias = "Callable[[ShardRun], Awaitable[None]]"
 """What is done with a shard. It makes its client itself, from what its own machine knows."""
-
-UNSETTLED: Final = (State.PENDING, State.IN_FLIGHT, State.UNKNOWN)
-"""The states of items that still need something."""
 
 
 def _plain(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

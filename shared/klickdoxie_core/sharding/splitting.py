@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -13,12 +12,12 @@ import anyio.to_thread
 import attrs
 
 from klickdoxie_core.bulk import bulk
-from klickdoxie_core.entry import Entry, State
+from klickdoxie_core.entry import UNSETTLED, Entry, State
 from klickdoxie_core.errors import ArgumentError, ConfigError, JournalError
-from klickdoxie_core.journal import Journal, fingerprint, read_header
+from klickdoxie_core.journal import Journal, fingerprint, read_header, states_in
 from klickdoxie_core.journal_store import encoded
 from klickdoxie_core.journaled import check_again
-from klickdoxie_core.sharding.shard import UNSETTLED, Shard, Work, path_of
+from klickdoxie_core.sharding.shard import Shard, Work, path_of
 
 T = TypeVar("T")
 
@@ -100,7 +99,7 @@ async def enlist(
         raise _made_from_others(journal)
     if not listed.whole:
         await journal.note(enlisted=attrs.asdict(attrs.evolve(listed, whole=True)))
-    return await states_in(journal)
+    return dict(await states_in(journal))
 
 
 async def split(
@@ -183,7 +182,7 @@ async def merge(journal: Journal) -> Mapping[State, int]:
             await _each(source.entries(), partial(_take_in, journal))
     await journal.note(**{_PARTS: None})
     await anyio.to_thread.run_sync(_remove, list(parts))
-    return await states_in(journal)
+    return dict(await states_in(journal))
 
 
 def _listed(notes: Mapping[str, object]) -> _Listed:
@@ -295,14 +294,6 @@ async def _each(entries: AsyncGenerator[Entry], do: Callable[[Entry], Awaitable[
     async with aclosing(entries), bulk(do, entries, concurrency=_TOGETHER) as outcomes:
         async for outcome in outcomes:
             outcome.unwrap()
-
-
-async def states_in(journal: Journal) -> Mapping[State, int]:
-    """How many items of a journal stand where; what there is none of is missing."""
-    states: Counter[State] = Counter()
-    for (_, state), number in (await journal.counts()).items():
-        states[state] += number
-    return dict(states)
 
 
 async def _chunks(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[tuple[int, list[T]]]:
